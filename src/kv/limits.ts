@@ -1,0 +1,25 @@
+/**
+ * Every bound of the promise, by name. They hold on each engine, so that what fits one fits all; each is the largest
+ * number that still keeps a transaction short beside its neighbours.
+ */
+export const limits = Object.freeze({
+  /** Encoded bytes of a key: room for a 1,024-byte user string with its layer's prefix, whichever bytes it has. */
+  keyBytesMax: 4_096,
+  /** Encoded bytes of a value. Larger things belong in a blob store, with a reference here. */
+  valueBytesMax: 1_048_576,
+  /** Levels of arrays and objects inside a value. */
+  valueDepthMax: 64,
+  /** Distinct keys written by a transaction. */
+  transactionWritesMax: 10_000,
+  /** Encoded bytes of all writes of a transaction: a group commit of several must still be one quick write. */
+  transactionBytesMax: 16_777_216,
+  /** Attempts of a transaction before its conflict is the caller's to handle. */
+  attemptsMax: 64,
+  /** Transactions that may wait for locks in one store. */
+  lockWaitersMax: 10_000,
+  /** How long a lock, or a commit behind a lock, is waited for unless told otherwise. */
+  lockTimeoutMs: 10_000,
+  /** Sums reach no further than a signed 128-bit integer, so that every engine can hold them. */
+  sumMax: 2n ** 127n - 1n,
+  sumMin: -(2n ** 127n),
+});
