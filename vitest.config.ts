@@ -3,13 +3,20 @@ import { defineConfig } from 'vitest/config';
 // Tests import by the package's own name; this condition points its doors at the source.
 const conditions = ['semel-source'];
 
+const tests = '{src,service/src,sim,scripts,examples,bench}/**/*.test.ts';
+const slowTests = '**/*.slow.test.ts';
+
+/** `unit` is what `npm run check` runs; `slow` tests start processes, kill them, or search long. `npm test` runs both. */
 export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
-    include: ['{src,service,sim,scripts,examples}/**/*.test.ts'],
     execArgv: ['--conditions=semel-source'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    projects: [
+      { extends: true, test: { name: 'unit', include: [tests], exclude: [slowTests, '**/node_modules/**'] } },
+      { extends: true, test: { name: 'slow', include: [slowTests], exclude: ['**/node_modules/**'] } },
+    ],
   },
 });
