@@ -1,0 +1,89 @@
+import { createHash, timingSafeEqual, type Hash } from 'node:crypto';
+import { InvalidArgumentError } from '../../kv/errors.ts';
+import { canonicalJson } from './canonical-json.ts';
+
+/** What of a request makes it the same request. */
+export interface FingerprintParts {
+  readonly method: string;
+  /** Concrete and as it was sent: `/accounts/7/transfers`, never `/accounts/:id/transfers`. */
+  readonly path: string;
+  /** Only the pairs that matter to the operation; the caller selects. */
+  readonly query: Iterable<readonly [name: string, value: string]>;
+  /** The field `Content-Type`, of which only the essence counts. */
+  readonly mediaType: string | undefined;
+  /** As it was sent, before any parser. */
+  readonly body: Uint8Array;
+}
+
+export interface Fingerprint {
+  /** Which composition the digest is of. Digests of different algorithms say nothing about each other. */
+  readonly algorithm: number;
+  readonly digest: Uint8Array;
+}
+
+export const fingerprintAlgorithm = 1;
+export const fingerprintDigestBytes = 32;
+
+/**
+ * SHA-256 over everything that makes a request the same request. Each piece is preceded by its length, so no two lists of
+ * pieces compose to the same bytes.
+ *
+ * Two spellings of one JSON document are the same request: a client may well serialize again before it retries. Whether the canonical
+ * form was hashed or the bytes is one of the pieces, so bytes cannot pose as a canonical form.
+ *
+ * @throws InvalidArgumentError for text with lone surrogates, which has no bytes of its own
+ */
+export function fingerprint(parts: FingerprintParts): Fingerprint {
+  const hash = createHash('sha256');
+  const essence = mediaTypeEssence(parts.mediaType);
+  const canonical = isJson(essence) ? canonicalJson(parts.body) : undefined;
+  text(hash, 'method', parts.method.toUpperCase());
+  text(hash, 'path', parts.path);
+  const query = sortedByName(parts.query);
+  text(hash, 'query', String(query.length));
+  for (const [name, value] of query) {
+    text(hash, 'query', name);
+    text(hash, 'query', value);
+  }
+  text(hash, 'mediaType', essence);
+  text(hash, 'form', canonical === undefined ? 'bytes' : 'RFC 8785');
+  piece(hash, canonical === undefined ? parts.body : Buffer.from(canonical, 'utf8'));
+  return { algorithm: fingerprintAlgorithm, digest: new Uint8Array(hash.digest()) };
+}
+
+/**
+ * In constant time, so that the time of an answer tells nothing about another's request. Fingerprints of two algorithms are
+ * never the same: see `claim` for why that is the safe side.
+ */
+export function sameFingerprint(one: Fingerprint, other: Fingerprint): boolean {
+  return (
+    one.algorithm === other.algorithm &&
+    one.digest.length === other.digest.length &&
+    timingSafeEqual(one.digest, other.digest)
+  );
+}
+
+/** RFC 9110, section 8.3.1: type and subtype are case-insensitive; what follows the semicolon are parameters. */
+function mediaTypeEssence(mediaType: string | undefined): string {
+  const [essence = ''] = (mediaType ?? '').split(';', 1);
+  return essence.trim().toLowerCase();
+}
+
+function isJson(essence: string): boolean {
+  return essence === 'application/json' || essence.endsWith('+json');
+}
+
+/** Names in the order of their code units; pairs of one name stay in theirs, for there the order has a meaning. */
+function sortedByName(query: FingerprintParts['query']): (readonly [string, string])[] {
+  return [...query].sort(([one], [other]) => (one < other ? -1 : Number(one > other)));
+}
+
+function text(hash: Hash, field: string, value: string): void {
+  if (!value.isWellFormed()) throw new InvalidArgumentError(field, value, 'well-formed Unicode, without lone surrogates');
+  piece(hash, Buffer.from(value, 'utf8'));
+}
+
+function piece(hash: Hash, bytes: Uint8Array): void {
+  hash.update(`${bytes.length}:`);
+  hash.update(bytes);
+}
