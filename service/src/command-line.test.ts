@@ -1,0 +1,87 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { parseCommandLine } from './command-line.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'semel-command-line-'));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+function file(name: string, content: string): string {
+  const path = join(directory, name);
+  writeFileSync(path, content);
+  return path;
+}
+
+const entry = { tenant: 'acme', sha256: 'ab'.repeat(32) };
+const apiKeysFile = file('keys.json', JSON.stringify([entry]));
+
+describe('parseCommandLine', () => {
+  test('parseCommandLine without arguments serves ./data on 127.0.0.1:4600', () => {
+    expect(parseCommandLine([], {})).toEqual({
+      outcome: 'serve',
+      config: { directory: resolve('data'), host: '127.0.0.1', port: 4600, apiKeys: undefined, logLevel: 'info' },
+    });
+  });
+
+  test('parseCommandLine takes each flag from the environment, and a flag over the environment', () => {
+    const environment = {
+      SEMEL_DATA: '/srv/semel',
+      SEMEL_PORT: '0',
+      SEMEL_HOST: '0.0.0.0',
+      SEMEL_API_KEYS: apiKeysFile,
+      SEMEL_LOG_LEVEL: 'debug',
+    };
+    const config = { directory: '/srv/semel', host: '0.0.0.0', port: 0, apiKeys: [entry], logLevel: 'debug' };
+    expect(parseCommandLine([], environment)).toEqual({ outcome: 'serve', config });
+    expect(parseCommandLine(['--port', '81', '--host', '::1'], environment)).toEqual({
+      outcome: 'serve',
+      config: { ...config, port: 81, host: '::1' },
+    });
+  });
+
+  test.each([
+    [['--prot', '1'], '--prot'],
+    [['extra'], 'extra'],
+    [['--port', '65536'], '--port'],
+    [['--port', '1e3'], '--port'],
+    [['--port'], '--port'],
+    [['--host', ''], '--host'],
+    [['--host', '0.0.0.0'], '--host'],
+    [['--host', '127.0.0.1.example.org'], '--host'],
+    [['--api-keys', join(directory, 'none.json')], '--api-keys'],
+    [['--api-keys', file('no.json', '{')], 'is not JSON'],
+    [['--api-keys', file('empty.json', '[]')], 'at least one entry'],
+    [['--api-keys', file('plain.json', '[{"tenant":"a","key":"x"}]')], 'unknown member "key"'],
+    [['--api-keys', file('short.json', '[{"tenant":"a","sha256":"00"}]')], 'entry 0: sha256'],
+    [['--api-keys', file('nobody.json', JSON.stringify([entry, { ...entry, tenant: '' }]))], 'entry 1: a tenant'],
+    [['--log-level', 'warn'], '--log-level'],
+    [['api-key'], '--tenant'],
+    [['api-key', '--tenant', ''], '--tenant'],
+    [['api-key', '--tenant', 'a', 'b'], 'too many arguments'],
+  ])('parseCommandLine refuses %j by name, with exit code 2', (argv, name) => {
+    const outcome = parseCommandLine(argv, {});
+    expect(outcome).toMatchObject({ outcome: 'exit', exitCode: 2 });
+    expect(outcome.outcome === 'exit' && outcome.text).toContain(name);
+  });
+
+  test('parseCommandLine refuses a bad value from the environment by the name of the flag', () => {
+    const outcome = parseCommandLine([], { SEMEL_PORT: 'http' });
+    expect(outcome).toMatchObject({ outcome: 'exit', exitCode: 2 });
+    expect(outcome.outcome === 'exit' && outcome.text).toContain('SEMEL_PORT');
+  });
+
+  test('parseCommandLine --help tells every flag and its environment variable', () => {
+    const outcome = parseCommandLine(['--help'], {});
+    expect(outcome).toMatchObject({ outcome: 'exit', exitCode: 0 });
+    const text = outcome.outcome === 'exit' ? outcome.text : '';
+    for (const name of ['data', 'port', 'host', 'api-keys', 'log-level']) {
+      expect(text).toContain(`--${name} `);
+      expect(text).toContain(`SEMEL_${name.toUpperCase().replace('-', '_')}`);
+    }
+  });
+
+  test('parseCommandLine api-key makes a key for a tenant', () => {
+    expect(parseCommandLine(['api-key', '--tenant', 'acme'], {})).toEqual({ outcome: 'make-api-key', tenant: 'acme' });
+  });
+});

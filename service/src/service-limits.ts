@@ -1,0 +1,31 @@
+/** Every bound of the service, by name. What the library bounds has its own names in kv's `limits`. */
+export const serviceLimits = Object.freeze({
+  /** A key, in bytes of UTF-8. kv has room for it in any script, behind the tenant's name. */
+  keyBytesMax: 1_024,
+  /** A request body: the largest value that kv takes, with room for JSON's escapes and for the rest of a transaction. */
+  bodyBytesMax: 4_194_304,
+  /** A tenant's name, in bytes of UTF-8: it is part of each of its keys. */
+  tenantBytesMax: 128,
+  /** Checks, reads and mutations of one transaction, each. It keeps the answer, which is kept for replay, at a size to keep. */
+  transactionEntriesMax: 1_000,
+  /** What the values that a transaction reads may add up to in its answer, in characters of JSON: the answer is stored for replay. */
+  transactionReadsCharsMax: 524_288,
+  /** Entries of a page, unless the query says otherwise: a screenful for a person, a few milliseconds for the server. */
+  pageEntriesDefault: 100,
+  pageEntriesMax: 1_000,
+  /** A page ends with the entry that reaches this, in characters of JSON. */
+  pageCharsMax: 4_194_304,
+  /** Snapshots held open between pages. Each keeps old versions alive, so they are few. */
+  pagingSessionsMax: 100,
+  /** How long a snapshot waits for its next page: several retries of a slow client, not its lunch. */
+  pagingIdleMsMax: 60_000,
+  /** How long a snapshot may be paged through in all. */
+  pagingAgeMsMax: 600_000,
+  /** How much of a body that is already refused is read on, so that its sender gets to read the answer. */
+  drainBytesMax: 67_108_864,
+  drainMsMax: 10_000,
+  /** How long requests under way may take to finish once the service was told to stop. Containers are killed after 10 s. */
+  shutdownMsMax: 8_000,
+  /** A request's head (target and headers): the longest key, every byte percent-encoded, is 3 KiB of it. */
+  headBytesMax: 16_384,
+});
