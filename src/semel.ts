@@ -1,0 +1,42 @@
+/** The promise, for everyone who uses a store, and for who builds an engine that keeps it. */
+export type {
+  AddOutcome,
+  Bounds,
+  Entry,
+  Isolation,
+  LockOptions,
+  ReadOptions,
+  ReadTransaction,
+  ScanOptions,
+  Store,
+  Transaction,
+  TransactOptions,
+  Version,
+} from './kv/store.ts';
+export type { Key, KeyPart, Range } from './kv/key.ts';
+export type { Value } from './kv/value.ts';
+export { limits } from './kv/limits.ts';
+export {
+  AbortedError,
+  CommitUnknownError,
+  ConflictError,
+  DamagedError,
+  DeadlineExceededError,
+  DeadlockError,
+  type DeadlockLink,
+  DirectoryLockedError,
+  type Effect,
+  type ErrorCode,
+  InvalidArgumentError,
+  LimitExceededError,
+  LockTimeoutError,
+  PoisonedError,
+  SemelError,
+  StoreClosedError,
+  TransactionClosedError,
+} from './kv/errors.ts';
+
+// For engines.
+export { type Attempt, type AttemptOptions, type Engine, type RetryableFault, transact } from './kv/transact.ts';
+export { decodeKey, type EncodedKey, type EncodedRange, encodeKey, encodeRange } from './kv/tuple.ts';
+export { realWorld, type World } from './kv/world.ts';
