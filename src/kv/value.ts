@@ -25,8 +25,8 @@ export interface StoredValue {
 }
 
 /**
- * A frozen copy, checked and measured. It refuses what JSON would drop or alter in silence: `undefined`, functions, class
- * instances, NaN and infinities, lone surrogates.
+ * A frozen copy, checked and measured. It refuses what JSON would drop or alter in silence: `undefined`, functions, symbols,
+ * class instances, NaN and infinities, lone surrogates.
  *
  * @throws InvalidArgumentError naming the path inside the value; LimitExceededError (valueBytesMax, valueDepthMax)
  */
@@ -67,6 +67,11 @@ function copy(given: unknown, path: string, measure: Measure, depth: number): Va
       return given;
     case 'object':
       if (given === null) return null;
+      if (given instanceof Uint8Array) {
+        measure.bytes += given.length;
+        measure.hasBytes = true;
+        return new Uint8Array(given);
+      }
       if (depth >= limits.valueDepthMax) {
         throw new LimitExceededError('valueDepthMax', limits.valueDepthMax, depth + 1);
       }
@@ -88,11 +93,6 @@ function copyString(given: string, path: string, measure: Measure): string {
 }
 
 function copyObject(given: object, path: string, measure: Measure, depth: number): Value {
-  if (given instanceof Uint8Array) {
-    measure.bytes += given.length;
-    measure.hasBytes = true;
-    return new Uint8Array(given);
-  }
   if (measure.bytes > limits.valueBytesMax) {
     throw new LimitExceededError('valueBytesMax', limits.valueBytesMax, measure.bytes);
   }
@@ -103,6 +103,9 @@ function copyObject(given: object, path: string, measure: Measure, depth: number
   const prototype: unknown = Object.getPrototypeOf(given);
   if (prototype !== Object.prototype && prototype !== null) {
     throw new InvalidArgumentError(path, given, 'a plain object');
+  }
+  if (Object.getOwnPropertySymbols(given).length > 0) {
+    throw new InvalidArgumentError(path, given, 'names that are strings');
   }
   const result: Record<string, Value> = {};
   for (const [name, item] of Object.entries(given)) {
