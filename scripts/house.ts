@@ -20,11 +20,8 @@ export function readHouse(root: string): House {
     .flatMap((pattern) => globSync(pattern, { cwd: root, exclude: ['**/node_modules/**'] }))
     .map((path) => path.replaceAll('\\', '/'));
   const files = paths.toSorted().map((path) => parseSource(path, readFileSync(join(root, path), 'utf8')));
-  return assembleHouse(
-    files,
-    readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8'),
-    JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')),
-  );
+  const manifest: Manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  return assembleHouse(files, readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8'), manifest);
 }
 
 /** The parts of package.json that count here. */
