@@ -1,9 +1,25 @@
+import { assert } from '../kv/assert.ts';
+import { requireTimeout } from '../kv/bound.ts';
+import { CommitUnknownError, DeadlineExceededError, InvalidArgumentError, LockTimeoutError } from '../kv/errors.ts';
 import type { Store, Transaction } from '../kv/store.ts';
-import type { Value } from '../kv/value.ts';
-import type { World } from '../kv/world.ts';
+import { requireOneOf } from '../kv/transact.ts';
+import { storeValue } from '../kv/value.ts';
+import { realWorld, type World } from '../kv/world.ts';
+import { cancel, look, retentionPolicy } from '../layers/idempotency/idempotency.ts';
 import type { Identity, RecordView, RetentionOptions, RetentionPolicy } from '../layers/idempotency/idempotency.ts';
+import { checkIdentity, checkName } from '../layers/idempotency/record.ts';
+import { attempt, Discarded, InProgressElsewhere } from './attempt.ts';
+import { InFlight, type Flight } from './in-flight.ts';
+import type { Execution, Outcome, RefusalReason, Settled } from './outcome.ts';
 
-export type { Fingerprint, Identity, RecordView, RetentionOptions, RetentionPolicy } from '../layers/idempotency/idempotency.ts';
+export type {
+  Fingerprint,
+  Identity,
+  RecordView,
+  RetentionOptions,
+  RetentionPolicy,
+} from '../layers/idempotency/idempotency.ts';
+export type { Execution, Outcome, RefusalReason } from './outcome.ts';
 
 export interface OperationsOptions extends RetentionOptions {
   /** Bounds an execution, all its attempts and the commit. Past it the transaction is fenced. Default `defaultDeadlineMs`. */
@@ -26,40 +42,6 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What an execution made, and what of it shall be kept. */
-export interface Execution {
-  /**
-   * - `all`: the writes and the record. A success.
-   * - `record`: the record alone. The writes are discarded, yet what was read is validated: a refusal that holds.
-   * - `nothing`: neither, and the key is free for the next attempt. A failure.
-   */
-  readonly keep: 'all' | 'record' | 'nothing';
-  readonly result: Value;
-}
-
-export type Outcome =
-  | {
-      readonly outcome: 'executed';
-      readonly keep: Execution['keep'];
-      readonly result: Value;
-      /** `undefined` when nothing was kept. */
-      readonly completedAt: number | undefined;
-      readonly expiresAt: number | undefined;
-    }
-  | { readonly outcome: 'replayed'; readonly result: Value; readonly completedAt: number; readonly expiresAt: number }
-  | { readonly outcome: 'in-progress'; readonly retryAfterMs: number }
-  | { readonly outcome: 'mismatch' }
-  | { readonly outcome: 'expired'; readonly expiredAt: number }
-  | { readonly outcome: 'refused'; readonly reason: RefusalReason };
-
-/**
- * - `cancelled`: the key was burnt before anything executed.
- * - `deadline`: the execution was fenced; nothing took effect.
- * - `commit-unknown`: it may have taken effect; asking again under the same identity tells.
- * - `too-many-waiters`: a duplicate that would have waited, beyond the bound. The one in flight goes on.
- */
-export type RefusalReason = 'cancelled' | 'deadline' | 'commit-unknown' | 'too-many-waiters';
-
 export interface OperationEvent {
   readonly scope: string;
   readonly key: string;
@@ -80,8 +62,8 @@ export interface OperationEvent {
 
 export type OperationView =
   | RecordView
-  /** In this process. Another process's shows when it is complete. */
-  | { readonly state: 'in-progress'; readonly createdAt: number };
+  /** `createdAt` is `undefined` where another process executes it. */
+  | { readonly state: 'in-progress'; readonly createdAt: number | undefined };
 
 export interface Operations<Tx extends Transaction = Transaction> {
   readonly policy: RetentionPolicy;
@@ -89,9 +71,239 @@ export interface Operations<Tx extends Transaction = Transaction> {
   readonly inFlight: number;
   /** Duplicates that wait for one of them. */
   readonly waiting: number;
+  /**
+   * Executes an operation, or tells what became of it.
+   *
+   * `execute` may run more than once, on fresh transactions, when the store re-runs the body after a conflict. Its writes
+   * and the record of its outcome commit together. A throw of it passes through, and leaves nothing.
+   *
+   * @throws what `execute` throws; InvalidArgumentError; AbortedError; faults of the store
+   */
   run(identity: Identity, execute: (tx: Tx) => Promise<Execution>, options?: RunOptions): Promise<Outcome>;
+  /** `undefined` means *not seen yet*, or forgotten; never that it did not happen. Of other processes it sees what is complete. */
   look(scope: string, key: string): Promise<OperationView | undefined>;
+  /** Settles an operation: waits a bounded time for one in flight, then tells its outcome, or burns the key where there is none. */
   cancel(scope: string, key: string): Promise<OperationView>;
 }
 
-export declare function createOperations<Tx extends Transaction>(store: Store<Tx>, options?: OperationsOptions): Operations<Tx>;
+/** Longer than a request is worth waiting for: most clients and proxies give up after 30 s, and what is left then only holds locks. */
+const defaultDeadlineMs = 30_000;
+/**
+ * Long enough for most operations to end, short enough for a client with a timeout of 10 s. Answering 409 at once would
+ * fail the clients in the field: stripe-node sends three attempts within 1.5 s and ignores Retry-After.
+ */
+const defaultWaitMs = 5_000;
+/** A waiter is a promise, a timer and an open request of some kilobytes: this many stay well below 100 MB. */
+const defaultWaitersMax = 10_000;
+/** So that a client gone mad over one key leaves room for the others. */
+const waitersPerOperationMax = 1_000;
+/** Nobody knows how long the rest will take; a second is no burden on either side. */
+const retryAfterMs = 1_000;
+
+/** @throws InvalidArgumentError; above all for a `retentionMs` below `retryHorizonMs` */
+export function createOperations<Tx extends Transaction>(
+  store: Store<Tx>,
+  options: OperationsOptions = {},
+): Operations<Tx> {
+  const { deadlineMs = defaultDeadlineMs, waitMs = defaultWaitMs, waitersMax = defaultWaitersMax } = options;
+  requireTimeout('deadlineMs', deadlineMs);
+  requireTimeout('waitMs', waitMs);
+  if (!Number.isSafeInteger(waitersMax) || waitersMax < 0) {
+    throw new InvalidArgumentError('waitersMax', waitersMax, 'a whole number from 0');
+  }
+  const policy = retentionPolicy(options);
+  const { world = realWorld, onEvent = () => undefined } = options;
+  return new StoreOperations(store, { policy, deadlineMs, waitMs, waitersMax, world, onEvent });
+}
+
+interface Settings {
+  readonly policy: RetentionPolicy;
+  readonly deadlineMs: number;
+  readonly waitMs: number;
+  readonly waitersMax: number;
+  readonly world: World;
+  readonly onEvent: (event: OperationEvent) => void;
+}
+
+/** One for each store, so that several doors on one store share it. */
+const tables = new WeakMap<object, InFlight<Settled>>();
+
+function tableOf(store: object): InFlight<Settled> {
+  let table = tables.get(store);
+  if (table === undefined) {
+    table = new InFlight();
+    tables.set(store, table);
+  }
+  return table;
+}
+
+/** What the event tells beside the outcome. */
+interface Trace {
+  attempts: number;
+  coalesced: boolean;
+}
+
+class StoreOperations<Tx extends Transaction> implements Operations<Tx> {
+  readonly #store: Store<Tx>;
+  readonly #settings: Settings;
+  readonly #table: InFlight<Settled>;
+
+  constructor(store: Store<Tx>, settings: Settings) {
+    this.#store = store;
+    this.#settings = settings;
+    this.#table = tableOf(store);
+  }
+
+  get policy(): RetentionPolicy {
+    return this.#settings.policy;
+  }
+
+  get inFlight(): number {
+    return this.#table.size;
+  }
+
+  get waiting(): number {
+    return this.#table.waiting;
+  }
+
+  async run(identity: Identity, execute: (tx: Tx) => Promise<Execution>, options: RunOptions = {}): Promise<Outcome> {
+    checkIdentity(identity);
+    requireTimeout('waitMs', options.waitMs);
+    requireTimeout('deadlineMs', options.deadlineMs);
+    requireOneOf('onDuplicate', options.onDuplicate ?? 'wait', ['wait', 'refuse']);
+    const { world } = this.#settings;
+    const startedMs = world.monotonicMs();
+    const trace: Trace = { attempts: 0, coalesced: false };
+    const emit = (facts: EventFacts): void => {
+      const { scope, key } = identity;
+      this.#emit({ scope, key, ...facts, ...trace, durationMs: world.monotonicMs() - startedMs });
+    };
+    try {
+      const outcome = await this.#board(identity, execute, options, trace);
+      emit(factsOf(outcome));
+      return outcome;
+    } catch (error) {
+      emit({ outcome: 'failed', error });
+      throw error;
+    }
+  }
+
+  async look(scope: string, key: string): Promise<OperationView | undefined> {
+    const name = { scope, key };
+    // Before the read: one that ends in between was in progress when it was asked for.
+    const flight = this.#table.find(name);
+    const known = await this.#store.read((tx) => look(tx, name));
+    return known ?? (flight && { state: 'in-progress', createdAt: flight.startedAt });
+  }
+
+  async cancel(scope: string, key: string): Promise<OperationView> {
+    const name = { scope, key };
+    checkName(name);
+    const { world, waitMs, deadlineMs, policy } = this.#settings;
+    const startedMs = world.monotonicMs();
+    const flight = this.#table.find(name);
+    if (flight !== undefined && (await this.#table.watch(flight, { world, waitMs })) === 'late') {
+      return { state: 'in-progress', createdAt: flight.startedAt };
+    }
+    const lockTimeoutMs = Math.max(0, waitMs - (world.monotonicMs() - startedMs));
+    const options = { policy, lockTimeoutMs };
+    try {
+      return await this.#store.transact((tx) => cancel(tx, name, options), { timeoutMs: deadlineMs, label: 'cancel' });
+    } catch (error) {
+      if (!(error instanceof LockTimeoutError)) throw error;
+      return { state: 'in-progress', createdAt: this.#table.find(name)?.startedAt };
+    }
+  }
+
+  /** Takes a place in the table, and what follows from it. */
+  async #board(
+    identity: Identity,
+    execute: (tx: Tx) => Promise<Execution>,
+    options: RunOptions,
+    trace: Trace,
+  ): Promise<Outcome> {
+    const { world, waitersMax } = this.#settings;
+    const { onDuplicate = 'wait', waitMs = this.#settings.waitMs, signal } = options;
+    const { place, flight } = this.#table.board(identity, world.now());
+    if (place === 'mismatch') return { outcome: 'mismatch' };
+    if (place === 'owner') return this.#own(flight, identity, execute, options, trace);
+    if (onDuplicate === 'refuse') return { outcome: 'in-progress', retryAfterMs };
+    if (this.#table.waiting >= waitersMax || flight.waiters.size >= waitersPerOperationMax) {
+      return { outcome: 'refused', reason: 'too-many-waiters' };
+    }
+    const turn = await this.#table.wait(flight, { world, waitMs, signal });
+    switch (turn.turn) {
+      case 'owner':
+        return this.#own(flight, identity, execute, options, trace);
+      case 'shared':
+        trace.coalesced = true;
+        return asDuplicate(turn.shared);
+      case 'late':
+        return { outcome: 'in-progress', retryAfterMs };
+    }
+  }
+
+  /** Executes as the flight's owner, and ends the flight whatever happens. */
+  async #own(
+    flight: Flight<Settled>,
+    identity: Identity,
+    execute: (tx: Tx) => Promise<Execution>,
+    options: RunOptions,
+    trace: Trace,
+  ): Promise<Outcome> {
+    const { world, policy } = this.#settings;
+    const { onDuplicate = 'wait', waitMs = this.#settings.waitMs, deadlineMs = this.#settings.deadlineMs } = options;
+    const lockTimeoutMs = onDuplicate === 'wait' ? waitMs : 0;
+    const body = (tx: Tx): Promise<Settled> => {
+      trace.attempts += 1;
+      return attempt(tx, identity, execute, { world, policy, lockTimeoutMs });
+    };
+    try {
+      const { signal } = options;
+      const bounds = { timeoutMs: deadlineMs, ...(signal === undefined ? {} : { signal }) };
+      const settled = await this.#store.transact(body, { ...bounds, label: 'operation' });
+      this.#table.share(identity, flight, settled);
+      return settled;
+    } catch (error) {
+      // Nothing was kept, or nobody can tell: whoever comes next asks the store again.
+      this.#table.pass(identity, flight);
+      return outcomeOf(error);
+    }
+  }
+
+  #emit(event: OperationEvent): void {
+    try {
+      this.#settings.onEvent(event);
+    } catch {
+      // The outcome is durable. An observer's failure must not make the caller believe otherwise.
+    }
+  }
+}
+
+type EventFacts = Pick<OperationEvent, 'outcome' | 'keep' | 'reason' | 'error'>;
+
+function factsOf(outcome: Outcome): EventFacts {
+  if (outcome.outcome === 'executed') return { outcome: outcome.outcome, keep: outcome.keep };
+  if (outcome.outcome === 'refused') return { outcome: outcome.outcome, reason: outcome.reason };
+  return { outcome: outcome.outcome };
+}
+
+/** The owner's outcome, as it looks to who did not execute. Each gets bytes of its own. */
+function asDuplicate(settled: Settled): Outcome {
+  if (settled.outcome !== 'executed' && settled.outcome !== 'replayed') return settled;
+  const { completedAt, expiresAt } = settled;
+  assert(completedAt !== undefined && expiresAt !== undefined, 'only what was kept is shared');
+  return { outcome: 'replayed', result: storeValue(settled.result).value, completedAt, expiresAt };
+}
+
+/** @throws the fault itself, where it has no outcome of its own */
+function outcomeOf(fault: unknown): Outcome {
+  if (fault instanceof Discarded) {
+    const { keep, result } = fault.execution;
+    return { outcome: 'executed', keep, result, completedAt: undefined, expiresAt: undefined };
+  }
+  if (fault instanceof InProgressElsewhere) return { outcome: 'in-progress', retryAfterMs };
+  if (fault instanceof DeadlineExceededError) return { outcome: 'refused', reason: 'deadline' };
+  if (fault instanceof CommitUnknownError) return { outcome: 'refused', reason: 'commit-unknown' };
+  throw fault;
+}

@@ -79,7 +79,8 @@ function sortedByName(query: FingerprintParts['query']): (readonly [string, stri
 }
 
 function text(hash: Hash, field: string, value: string): void {
-  if (!value.isWellFormed()) throw new InvalidArgumentError(field, value, 'well-formed Unicode, without lone surrogates');
+  if (!value.isWellFormed())
+    throw new InvalidArgumentError(field, value, 'well-formed Unicode, without lone surrogates');
   piece(hash, Buffer.from(value, 'utf8'));
 }
 

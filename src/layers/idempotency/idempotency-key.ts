@@ -41,7 +41,9 @@ type Unquoted = Extract<ParsedIdempotencyKey, { outcome: 'key' | 'invalid' }>;
 
 function bare(text: string): Unquoted {
   if (/[,;"]/.test(text)) {
-    return invalid('a key without quotes must not contain commas, semicolons or quotes; lists and parameters are refused');
+    return invalid(
+      'a key without quotes must not contain commas, semicolons or quotes; lists and parameters are refused',
+    );
   }
   return { outcome: 'key', key: text };
 }
@@ -61,7 +63,8 @@ function unquote(text: string): Unquoted {
     }
     at += 1;
     const escaped = text.charAt(at);
-    if (escaped !== '"' && escaped !== '\\') return invalid('a backslash in a quoted key must precede a quote or a backslash');
+    if (escaped !== '"' && escaped !== '\\')
+      return invalid('a backslash in a quoted key must precede a quote or a backslash');
     key += escaped;
   }
   return invalid('a quoted key must end with a quote');

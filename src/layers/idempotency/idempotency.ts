@@ -1,10 +1,10 @@
 import { assert } from '../../kv/assert.ts';
-import { InvalidArgumentError } from '../../kv/errors.ts';
 import type { ReadTransaction, Transaction } from '../../kv/store.ts';
 import type { Value } from '../../kv/value.ts';
-import { sameFingerprint, type Fingerprint } from './fingerprint.ts';
-import { idempotencyKeyCharsMax, isIdempotencyKey } from './idempotency-key.ts';
+import { sameFingerprint } from './fingerprint.ts';
 import {
+  checkIdentity,
+  checkName,
   readRecord,
   recordKey,
   stateAt,
@@ -12,14 +12,21 @@ import {
   type CancelledRecord,
   type CompleteRecord,
   type IdempotencyRecord,
+  type Identity,
   type OperationName,
 } from './record.ts';
 import type { RetentionPolicy } from './retention.ts';
 
-export { fingerprint, fingerprintAlgorithm, sameFingerprint, type Fingerprint, type FingerprintParts } from './fingerprint.ts';
+export {
+  fingerprint,
+  fingerprintAlgorithm,
+  sameFingerprint,
+  type Fingerprint,
+  type FingerprintParts,
+} from './fingerprint.ts';
 export { idempotencyKeyCharsMax, parseIdempotencyKey, type ParsedIdempotencyKey } from './idempotency-key.ts';
 export { reap, type ReapOptions, type Reaped } from './reap.ts';
-export type { OperationName } from './record.ts';
+export type { Identity, OperationName } from './record.ts';
 export {
   defaultRetentionMs,
   defaultTombstoneMs,
@@ -47,10 +54,6 @@ export {
  * A failure at any step throws out of the transaction, which then commits nothing: each transition happens whole or not at all.
  * What writes the record, `complete`, demands the claim that `claim` gave out, so a path that did not win cannot write it.
  */
-export interface Identity extends OperationName {
-  readonly fingerprint: Fingerprint;
-}
-
 export type ClaimAnswer =
   | { readonly state: 'absent'; readonly claim: Claim }
   | ({ readonly state: 'complete' } & CompleteView)
@@ -123,9 +126,11 @@ interface Won {
  * @throws InvalidArgumentError for a scope or key out of bounds; LockTimeoutError, when the operation is in progress elsewhere
  */
 export async function claim(tx: Transaction, identity: Identity, options: ClaimOptions): Promise<ClaimAnswer> {
+  checkIdentity(identity);
   const record = await readLocked(tx, identity, options);
   const state = record === undefined ? 'absent' : stateAt(record, tx.now);
-  if (record === undefined || state === 'absent') return { state: 'absent', claim: give(tx, identity, options, record) };
+  if (record === undefined || state === 'absent')
+    return { state: 'absent', claim: give(tx, identity, options, record) };
   if (record.state === 'cancelled') return { state: 'cancelled', cancelledAt: record.completedAt };
   if (!sameFingerprint(record.fingerprint, identity.fingerprint)) return { state: 'mismatch' };
   if (state === 'complete' && record.state === 'complete') return { state, ...completeView(record) };
@@ -158,6 +163,7 @@ export function complete(tx: Transaction, claim: Claim, { result, elapsedMs }: C
  * @throws as `claim` does
  */
 export async function cancel(tx: Transaction, name: OperationName, options: ClaimOptions): Promise<RecordView> {
+  checkName(name);
   const record = await readLocked(tx, name, options);
   const known = record === undefined ? undefined : viewAt(record, tx.now);
   if (known !== undefined) return known;
@@ -180,24 +186,11 @@ export async function look(tx: ReadTransaction, name: OperationName): Promise<Re
   return record === undefined ? undefined : viewAt(record, tx.now);
 }
 
-const scopeBytesMax = 255;
-
-/** @throws InvalidArgumentError. The door has checked the key before; the layer cannot know that there was a door. */
-export function checkName({ scope, key }: OperationName): void {
-  if (typeof scope !== 'string' || scope === '' || Buffer.byteLength(scope) > scopeBytesMax || !scope.isWellFormed()) {
-    throw new InvalidArgumentError('scope', scope, `1 to ${scopeBytesMax} bytes of well-formed Unicode`);
-  }
-  if (typeof key !== 'string' || !isIdempotencyKey(key)) {
-    throw new InvalidArgumentError('key', key, `1 to ${idempotencyKeyCharsMax} visible ASCII characters`);
-  }
-}
-
 async function readLocked(
   tx: Transaction,
   name: OperationName,
   { lockTimeoutMs }: ClaimOptions,
 ): Promise<IdempotencyRecord | undefined> {
-  checkName(name);
   await tx.lock(recordKey(name), lockTimeoutMs === undefined ? {} : { timeoutMs: lockTimeoutMs });
   return readRecord(tx, name);
 }

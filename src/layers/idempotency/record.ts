@@ -1,13 +1,19 @@
 import { assert } from '../../kv/assert.ts';
+import { InvalidArgumentError } from '../../kv/errors.ts';
 import type { ReadTransaction, Transaction } from '../../kv/store.ts';
 import type { Key, Range } from '../../kv/key.ts';
 import type { Value } from '../../kv/value.ts';
 import { fingerprintDigestBytes, type Fingerprint } from './fingerprint.ts';
+import { idempotencyKeyCharsMax, isIdempotencyKey } from './idempotency-key.ts';
 
 /** What an operation is called: `key` is the client's word, `scope` keeps it apart from everybody else's. */
 export interface OperationName {
   readonly scope: string;
   readonly key: string;
+}
+
+export interface Identity extends OperationName {
+  readonly fingerprint: Fingerprint;
 }
 
 interface Times {
@@ -30,6 +36,29 @@ export type ExpiredRecord = Times & Outlived & { readonly state: 'expired' };
 /** It has no fingerprint: who cancels names the operation, and need not know what was sent. */
 export type CancelledRecord = Times & { readonly state: 'cancelled' };
 export type IdempotencyRecord = CompleteRecord | ExpiredRecord | CancelledRecord;
+
+/** As long as a key may be; a scope that needs more, say a path of tenants, can be hashed by its owner. */
+const scopeBytesMax = 255;
+
+/** @throws InvalidArgumentError. A door has checked the key before; the layer cannot know that there was a door. */
+export function checkName({ scope, key }: OperationName): void {
+  const scopeFits = typeof scope === 'string' && scope !== '' && Buffer.byteLength(scope) <= scopeBytesMax;
+  if (!scopeFits || !scope.isWellFormed()) {
+    throw new InvalidArgumentError('scope', scope, `1 to ${scopeBytesMax} bytes of well-formed Unicode`);
+  }
+  if (typeof key !== 'string' || !isIdempotencyKey(key)) {
+    throw new InvalidArgumentError('key', key, `1 to ${idempotencyKeyCharsMax} visible ASCII characters`);
+  }
+}
+
+/** @throws InvalidArgumentError */
+export function checkIdentity(identity: Identity): void {
+  checkName(identity);
+  const { algorithm, digest } = identity.fingerprint;
+  if (!Number.isSafeInteger(algorithm) || digest.length !== fingerprintDigestBytes) {
+    throw new InvalidArgumentError('fingerprint', identity.fingerprint, 'what fingerprint() makes');
+  }
+}
 
 const root = 'idempotency';
 

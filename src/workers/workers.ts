@@ -1,0 +1,2 @@
+/** The door `semel/workers`. */
+export { startReaper, type Reaper, type ReaperEvent, type ReaperOptions } from './reap.ts';
