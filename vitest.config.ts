@@ -12,6 +12,8 @@ export default defineConfig({
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
     execArgv: ['--conditions=semel-source'],
+    // As Node does it: a CommonJS default import is module.exports.
+    deps: { interopDefault: false },
     testTimeout: 60_000,
     hookTimeout: 60_000,
     projects: [

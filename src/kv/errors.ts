@@ -1,3 +1,5 @@
+import type { Key } from './key.ts';
+
 /**
  * Faults. Expected outcomes are values; what is thrown is one of these, and it tells the caller two things: a literal
  * `code` to branch on, and the `effect`, which answers the only question that matters after a failure:
@@ -71,9 +73,9 @@ export class LimitExceededError extends SemelError {
 export class ConflictError extends SemelError {
   readonly code = 'conflict';
   readonly effect = 'did-not-happen';
-  readonly keys: readonly (readonly unknown[])[];
+  readonly keys: readonly Key[];
 
-  constructor(keys: readonly (readonly unknown[])[]) {
+  constructor(keys: readonly Key[]) {
     super(`another transaction changed ${keys.map(describe).join(', ')}`);
     this.keys = keys;
   }
@@ -211,16 +213,26 @@ export function describe(value: unknown): string {
   return words.length > describedCharsMax ? `${words.slice(0, describedCharsMax)}…` : words;
 }
 
-function inWords(value: unknown): string {
+/** What lies deeper, an array that contains itself among it, is not spelled out. */
+const describedDepthMax = 3;
+
+function inWords(value: unknown, depth = 0): string {
   if (typeof value === 'string') return JSON.stringify(value);
   if (typeof value === 'bigint') return `${value}n`;
   if (typeof value === 'function') return 'a function';
   if (typeof value === 'symbol') return value.toString();
   if (value instanceof Uint8Array) return `${value.length} bytes`;
-  if (Array.isArray(value)) return `[${value.slice(0, describedCharsMax).map(inWords).join(', ')}]`;
+  if (Array.isArray(value)) {
+    if (depth === describedDepthMax) return '…';
+    return `[${value
+      .slice(0, describedCharsMax)
+      .map((item) => inWords(item, depth + 1))
+      .join(', ')}]`;
+  }
   if (typeof value === 'object' && value !== null) {
-    const name = Object.getPrototypeOf(value)?.constructor?.name ?? 'Object';
-    return name === 'Object' ? 'an object' : `an instance of ${name}`;
+    const prototype: unknown = Object.getPrototypeOf(value);
+    if (prototype === null || prototype === Object.prototype) return 'an object';
+    return `an instance of ${value.constructor.name}`;
   }
   return String(value);
 }

@@ -1,4 +1,4 @@
-import type { Key, Range } from './tuple.ts';
+import type { Key, Range } from './key.ts';
 import type { Value } from './value.ts';
 
 /**

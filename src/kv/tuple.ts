@@ -1,29 +1,15 @@
 import { InvalidArgumentError, LimitExceededError } from './errors.ts';
+import type { Key, KeyPart, Range } from './key.ts';
 import { limits } from './limits.ts';
 
 /**
- * Keys are tuples. Their encoding is that of FoundationDB's tuple layer (its design/tuple.md), of which it uses the
- * types below. It preserves order, part by part, and no part can reach into its neighbour: text and bytes end in a
- * zero byte and escape the ones inside, numbers carry their length.
+ * The byte form of keys. It is that of FoundationDB's tuple layer (its design/tuple.md), of which it uses the types that
+ * keys have. It preserves order, part by part, and no part can reach into its neighbour: text and bytes end in a zero
+ * byte and escape the ones inside, numbers carry their length.
  *
  * Encoded keys are strings of one character a byte: V8 stores those in one byte a character, and `<` compares them as
- * bytes, four times as fast as `Buffer.compare` (measured over 500,000 keys).
- *
- * The order between types: bytes, strings (by code point), bigints, numbers, false, true.
+ * bytes, about twice as fast in an ordered index as buffers are (measured over 500,000 keys).
  */
-export type KeyPart = string | bigint | number | boolean | Uint8Array;
-export type Key = readonly KeyPart[];
-
-/** The keys for which everything given holds; `{}` is every key. */
-export interface Range {
-  /** Keys that begin with these whole parts; the key that consists of them alone is one of them. */
-  readonly prefix?: Key;
-  /** Inclusive. */
-  readonly start?: Key;
-  /** Exclusive. */
-  readonly end?: Key;
-}
-
 export type EncodedKey = string;
 
 /** From `start`, inclusive, to `end`, exclusive; `undefined` is beyond the last key. */
@@ -40,20 +26,21 @@ export function encodeKey(key: Key): EncodedKey {
   if (!Array.isArray(key) || key.length === 0) {
     throw new InvalidArgumentError('key', key, 'an array of at least one part');
   }
-  return encodeParts(key);
+  return encodeParts(key, 'key');
 }
 
 /** @throws InvalidArgumentError, LimitExceededError (keyBytesMax) */
 export function encodeRange(range: Range): EncodedRange {
+  if (typeof range !== 'object' || range === null) throw new InvalidArgumentError('range', range, 'an object');
   const known = ['prefix', 'start', 'end'];
   for (const name of Object.keys(range)) {
     if (!known.includes(name)) throw new InvalidArgumentError(`range.${name}`, name, `one of ${known.join(', ')}`);
   }
-  const prefix = range.prefix === undefined ? '' : encodeParts(range.prefix);
+  const prefix = range.prefix === undefined ? '' : encodeParts(range.prefix, 'range.prefix');
   // 0xFF begins no part, so it lies behind every key that continues the prefix.
   const prefixEnd = prefix === '' ? undefined : `${prefix}\xff`;
-  const start = range.start === undefined ? '' : encodeParts(range.start);
-  const end = range.end === undefined ? undefined : encodeParts(range.end);
+  const start = range.start === undefined ? '' : encodeParts(range.start, 'range.start');
+  const end = range.end === undefined ? undefined : encodeParts(range.end, 'range.end');
   return {
     start: start > prefix ? start : prefix,
     end: end === undefined || (prefixEnd !== undefined && prefixEnd < end) ? prefixEnd : end,
@@ -64,38 +51,39 @@ export function rangeContains(range: EncodedRange, key: EncodedKey): boolean {
   return key >= range.start && (range.end === undefined || key < range.end);
 }
 
-function encodeParts(parts: Key): EncodedKey {
+function encodeParts(parts: Key, field: string): EncodedKey {
+  if (!Array.isArray(parts)) throw new InvalidArgumentError(field, parts, 'an array of parts');
   let encoded = '';
-  for (let index = 0; index < parts.length; index++) encoded += encodePart(parts[index], index);
+  for (let index = 0; index < parts.length; index++) encoded += encodePart(parts[index], field, index);
   if (encoded.length > limits.keyBytesMax) {
     throw new LimitExceededError('keyBytesMax', limits.keyBytesMax, encoded.length);
   }
   return encoded;
 }
 
-function encodePart(part: unknown, index: number): string {
+function encodePart(part: unknown, field: string, index: number): string {
   switch (typeof part) {
     case 'string':
-      return encodeString(part, index);
+      return encodeString(part, field, index);
     case 'bigint':
-      return encodeBigint(part, index);
+      return encodeBigint(part, field, index);
     case 'number':
-      return encodeNumber(part, index);
+      return encodeNumber(part, field, index);
     case 'boolean':
       return part ? '\x27' : '\x26';
     default:
       if (part instanceof Uint8Array) return `\x01${escapeZeros(Buffer.from(part).toString('latin1'))}\0`;
-      throw new InvalidArgumentError(`key[${index}]`, part, 'a string, bigint, number, boolean or Uint8Array');
+      throw new InvalidArgumentError(`${field}[${index}]`, part, 'a string, bigint, number, boolean or Uint8Array');
   }
 }
 
 // oxlint-disable-next-line no-control-regex -- the control characters are the point: 1 to 127 stand for themselves.
 const selfEncoding = /^[\x01-\x7f]*$/;
 
-function encodeString(part: string, index: number): string {
+function encodeString(part: string, field: string, index: number): string {
   if (selfEncoding.test(part)) return `\x02${part}\0`;
   if (!part.isWellFormed()) {
-    throw new InvalidArgumentError(`key[${index}]`, part, 'well-formed Unicode, without lone surrogates');
+    throw new InvalidArgumentError(`${field}[${index}]`, part, 'well-formed Unicode, without lone surrogates');
   }
   return `\x02${escapeZeros(Buffer.from(part, 'utf8').toString('latin1'))}\0`;
 }
@@ -105,7 +93,7 @@ function escapeZeros(bytes: string): string {
 }
 
 /** The tag tells sign and length, so that longer means further from zero; negative numbers are stored as complements. */
-function encodeBigint(part: bigint, index: number): string {
+function encodeBigint(part: bigint, field: string, index: number): string {
   if (part === 0n) return '\x14';
   const negative = part < 0n;
   const magnitude = negative ? -part : part;
@@ -113,7 +101,7 @@ function encodeBigint(part: bigint, index: number): string {
   if (hex.length % 2 === 1) hex = `0${hex}`;
   const bytes = Buffer.from(hex, 'hex');
   if (bytes.length > bigintBytesMax) {
-    throw new InvalidArgumentError(`key[${index}]`, part, `a bigint of at most ${bigintBytesMax} bytes`);
+    throw new InvalidArgumentError(`${field}[${index}]`, part, `a bigint of at most ${bigintBytesMax} bytes`);
   }
   if (negative) for (let at = 0; at < bytes.length; at++) bytes[at] = 0xff - (bytes[at] ?? 0);
   const length = bytes.length;
@@ -126,8 +114,8 @@ function encodeBigint(part: bigint, index: number): string {
 const scratch = Buffer.alloc(8);
 
 /** IEEE 754, big-endian, with the sign bit flipped, and for negative numbers all bits: then bytes compare as numbers. */
-function encodeNumber(part: number, index: number): string {
-  if (!Number.isFinite(part)) throw new InvalidArgumentError(`key[${index}]`, part, 'a finite number');
+function encodeNumber(part: number, field: string, index: number): string {
+  if (!Number.isFinite(part)) throw new InvalidArgumentError(`${field}[${index}]`, part, 'a finite number');
   scratch.writeDoubleBE(part === 0 ? 0 : part);
   flipForOrder(scratch, part < 0);
   return `\x21${scratch.toString('latin1')}`;

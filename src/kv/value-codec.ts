@@ -1,6 +1,6 @@
 import { unreachable } from './assert.ts';
 import type { ByteReader, ByteWriter } from './bytes.ts';
-import { setMember, type Value } from './value.ts';
+import { isArray, setMember, type Value } from './value.ts';
 
 /** The byte form of values: a tag, then what the tag says. An engine that keeps values as bytes keeps these. */
 const tag = Object.freeze({
@@ -67,7 +67,7 @@ function writeObject(writer: ByteWriter, value: Exclude<Value, boolean | number 
   } else if (value instanceof Uint8Array) {
     writer.byte(tag.bytes);
     writer.bytes(value);
-  } else if (Array.isArray(value)) {
+  } else if (isArray(value)) {
     writer.byte(tag.array);
     writer.varint(value.length);
     for (const item of value) writeValue(writer, item);

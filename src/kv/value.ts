@@ -115,6 +115,11 @@ function copyObject(given: object, path: string, measure: Measure, depth: number
   return Object.freeze(result);
 }
 
+/** `Array.isArray` does not tell a readonly array from an object. */
+export function isArray(value: Value): value is readonly Value[] {
+  return Array.isArray(value);
+}
+
 /** Plain assignment to `__proto__` would set the prototype instead of a member. */
 export function setMember(object: Record<string, Value>, name: string, value: Value): void {
   if (name === '__proto__') Object.defineProperty(object, name, { value, enumerable: true });
@@ -124,7 +129,7 @@ export function setMember(object: Record<string, Value>, name: string, value: Va
 function copyBytes(value: Value): Value {
   if (typeof value !== 'object' || value === null) return value;
   if (value instanceof Uint8Array) return new Uint8Array(value);
-  if (Array.isArray(value)) return Object.freeze(value.map(copyBytes));
+  if (isArray(value)) return Object.freeze(value.map(copyBytes));
   const result: Record<string, Value> = {};
   for (const [name, item] of Object.entries(value)) setMember(result, name, copyBytes(item));
   return Object.freeze(result);

@@ -1,0 +1,204 @@
+import { assert } from '../../kv/assert.ts';
+import { CommitUnknownError, ConflictError, PoisonedError, TransactionClosedError } from '../../kv/errors.ts';
+import type { Isolation } from '../../kv/store.ts';
+import type { Attempt, AttemptOptions, RetryableFault } from '../../kv/transact.ts';
+import { decodeKey, type EncodedKey } from '../../kv/tuple.ts';
+import type { LoggedWrite } from './commit-codec.ts';
+import type { Database } from './database.ts';
+import { EmbeddedTransaction, type ReadRange, type TransactionContext } from './embedded-transaction.ts';
+import { keyTarget, LockOwner } from './lock-table.ts';
+import type { Snapshot } from './snapshots.ts';
+import { sumOf, type WriteBuffer, written } from './write-buffer.ts';
+
+/**
+ * One attempt of a read-write transaction.
+ *
+ * *Running*: its body reads, locks and buffers writes. The snapshot is taken at the first read. → *committing* when the
+ * body has returned, → *ended* when it is abandoned.
+ *
+ * *Committing*: the body's handle is dead. A commit that writes what others hold locked waits in the locks' queue. Then,
+ * in one synchronous turn: what was read is compared with the newest state, additions are made again on the newest
+ * values, the writes are appended to the journal and put in place. → *ended*, installed or not.
+ *
+ * *Ended*: locks and snapshot are free, and nothing that still runs in its name can do anything.
+ */
+export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, TransactionContext {
+  readonly database: Database;
+  readonly isolation: Isolation;
+  readonly age: number;
+  readonly owner: LockOwner;
+  readonly tx: EmbeddedTransaction;
+  #state: 'running' | 'committing' | 'ended' = 'running';
+  #fault: RetryableFault | undefined;
+  #installed = false;
+  #snapshot: Snapshot | undefined;
+  #now: number | undefined;
+  #version: number | undefined;
+  #seen = 0;
+  readonly #scansPinned = new Set<Snapshot>();
+  readonly #keysRead = new Set<EncodedKey>();
+  readonly #rangesRead: ReadRange[] = [];
+
+  constructor(database: Database, options: AttemptOptions, number: number) {
+    this.database = database;
+    this.isolation = options.isolation;
+    this.age = options.age ?? number;
+    this.owner = new LockOwner(options.label ?? `transaction ${this.age}`, this.age, (fault) => (this.#fault = fault));
+    this.tx = new EmbeddedTransaction(this);
+  }
+
+  get fault(): RetryableFault | undefined {
+    return this.#fault;
+  }
+
+  get installed(): boolean {
+    return this.#installed;
+  }
+
+  get running(): boolean {
+    return this.#state === 'running';
+  }
+
+  /** Where a read looks. At `read-committed`, wherever the newest state is; else at the snapshot, taken now if need be. */
+  view(): number {
+    this.database.requireHealth();
+    if (this.isolation === 'read-committed') {
+      this.#now ??= this.database.tick();
+      this.#seen = this.database.lastSequence;
+      return this.#seen;
+    }
+    if (this.#snapshot === undefined) {
+      this.#snapshot = this.database.pin('writer');
+      this.#now = this.database.tick();
+      this.#seen = this.#snapshot.sequence;
+    }
+    return this.#snapshot.sequence;
+  }
+
+  pinView(): { readonly sequence: number; release(): void } {
+    const sequence = this.view();
+    if (this.isolation !== 'read-committed') return { sequence, release: () => undefined };
+    const pinned = this.database.pin('writer');
+    this.#scansPinned.add(pinned);
+    const release = (): void => {
+      if (this.#scansPinned.delete(pinned)) this.database.unpin(pinned);
+    };
+    return { sequence: pinned.sequence, release };
+  }
+
+  get now(): number {
+    this.view();
+    assert(this.#now !== undefined, 'the time is fixed with the snapshot');
+    return this.#now;
+  }
+
+  get version(): number {
+    this.#version ??= this.database.takeVersion();
+    return this.#version;
+  }
+
+  registerRead(key: EncodedKey): void {
+    if (this.isolation === 'serializable') this.#keysRead.add(key);
+  }
+
+  registerScan(range: ReadRange): void {
+    if (this.isolation === 'serializable') this.#rangesRead.push(range);
+  }
+
+  fail(key: EncodedKey): ConflictError {
+    this.#fault = new ConflictError([decodeKey(key)]);
+    return this.#fault;
+  }
+
+  async commit(): Promise<void> {
+    assert(this.#state === 'running', 'an attempt commits once');
+    this.#state = 'committing';
+    if (this.#fault !== undefined) throw this.#fault;
+    const { buffer } = this.tx;
+    if (buffer.size === 0) {
+      this.#end();
+      return this.settled();
+    }
+    this.database.requireHealth();
+    await this.#queueBehindLocks(buffer);
+    const sequence = this.#install(buffer);
+    try {
+      await this.database.journal.whenDurable(sequence);
+    } catch (error) {
+      throw new CommitUnknownError('the disk failed during the commit', { cause: error });
+    }
+  }
+
+  abandon(cause?: Error): void {
+    if (this.#state !== 'ended') this.#end(cause);
+  }
+
+  async settled(): Promise<void> {
+    try {
+      await this.database.journal.whenDurable(this.#seen);
+    } catch (error) {
+      throw new PoisonedError({ cause: error });
+    }
+  }
+
+  async #queueBehindLocks(buffer: WriteBuffer): Promise<void> {
+    const { locks } = this.database;
+    if (!locks.blocksWrites(this.owner, buffer.keys())) return;
+    await Promise.all(Array.from(buffer.keys(), (key) => locks.acquire(this.owner, keyTarget(key))));
+    // Abandoned in the very turn in which the last lock was granted.
+    if (this.#state !== 'committing') throw new TransactionClosedError('its attempt has ended');
+  }
+
+  /** Synchronous from the first comparison to the last write: nothing can come between. */
+  #install(buffer: WriteBuffer): number {
+    const conflicts = this.#conflicts(buffer);
+    if (conflicts.length > 0) {
+      this.#seen = this.database.lastSequence;
+      this.#fault = new ConflictError(conflicts.map(decodeKey));
+      throw this.#fault;
+    }
+    const writes: LoggedWrite[] = [];
+    for (const [key, write] of buffer.entries()) {
+      writes.push({ key, stored: written(write, this.database.map.newest(key)?.value) });
+    }
+    this.#now ??= this.database.tick();
+    const sequence = this.database.commit(this.version, this.#now, writes);
+    this.#installed = true;
+    this.#end();
+    return sequence;
+  }
+
+  #conflicts(buffer: WriteBuffer): readonly EncodedKey[] {
+    const { map, lastSequence } = this.database;
+    const changed = new Set<EncodedKey>();
+    const snapshot = this.#snapshot?.sequence ?? lastSequence;
+    if (snapshot !== lastSequence) {
+      for (const key of this.#keysRead) if (isNewer(key)) changed.add(key);
+      for (const range of this.#rangesRead) {
+        for (const key of map.changedIn(range, snapshot, keysToldMax)) changed.add(key);
+      }
+    }
+    for (const [key, write] of buffer.entries()) {
+      if (write.kind === 'added') {
+        if (sumOf(map.newest(key)?.value, write.additions).outcome === 'refused') changed.add(key);
+      } else if (this.isolation === 'snapshot' && isNewer(key)) changed.add(key);
+    }
+    return [...changed].slice(0, keysToldMax);
+
+    function isNewer(key: EncodedKey): boolean {
+      return (map.newest(key)?.sequence ?? 0) > snapshot;
+    }
+  }
+
+  #end(cause?: Error): void {
+    this.#state = 'ended';
+    this.database.locks.release(this.owner, cause ?? new TransactionClosedError('its attempt has ended'));
+    if (this.#snapshot !== undefined) this.database.unpin(this.#snapshot);
+    for (const pinned of this.#scansPinned) this.database.unpin(pinned);
+    this.#scansPinned.clear();
+    this.database.leave();
+  }
+}
+
+/** A conflict names its keys, but not a million of them. */
+const keysToldMax = 100;

@@ -1,0 +1,64 @@
+import { TransactionClosedError } from '../../kv/errors.ts';
+import type { Key, Range } from '../../kv/key.ts';
+import type { Entry, ReadTransaction, ScanOptions } from '../../kv/store.ts';
+import { encodeKey, encodeRange } from '../../kv/tuple.ts';
+import type { Value } from '../../kv/value.ts';
+import type { Database } from './database.ts';
+import { checkedScan, entryOf, valueOf, versionsIn } from './reading.ts';
+import type { Snapshot } from './snapshots.ts';
+
+/** A read-only transaction: the newest durable state as it was when it began. It conflicts with nothing. */
+export class EmbeddedSnapshot implements ReadTransaction {
+  readonly now: number;
+  readonly #database: Database;
+  readonly #snapshot: Snapshot;
+  #closed = false;
+
+  constructor(database: Database) {
+    this.#database = database;
+    this.#snapshot = database.pin('reader');
+    this.now = database.tick();
+  }
+
+  async get(key: Key): Promise<Value | undefined> {
+    this.#requireOpen();
+    return this.#read(key);
+  }
+
+  async getMany(keys: readonly Key[]): Promise<readonly (Value | undefined)[]> {
+    this.#requireOpen();
+    return keys.map((key) => this.#read(key));
+  }
+
+  async getEntry(key: Key): Promise<Entry | undefined> {
+    this.#requireOpen();
+    const encoded = encodeKey(key);
+    return entryOf(encoded, this.#database.map.at(encoded, this.#snapshot.sequence));
+  }
+
+  async *scan(range: Range, options: ScanOptions = {}): AsyncGenerator<Entry> {
+    this.#requireOpen();
+    const { limit, reverse } = checkedScan(options);
+    let count = 0;
+    for (const [key, version] of versionsIn(this.#database.map, encodeRange(range), this.#snapshot.sequence, reverse)) {
+      const entry = entryOf(key, version);
+      if (entry === undefined) continue;
+      yield entry;
+      this.#requireOpen();
+      if (++count === limit) return;
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#database.unpin(this.#snapshot);
+  }
+
+  #read(key: Key): Value | undefined {
+    return valueOf(this.#database.map.at(encodeKey(key), this.#snapshot.sequence));
+  }
+
+  #requireOpen(): void {
+    if (this.#closed) throw new TransactionClosedError('its body has returned');
+  }
+}

@@ -1,0 +1,180 @@
+import { Bound } from '../../kv/bound.ts';
+import { InvalidArgumentError } from '../../kv/errors.ts';
+import type { ReadOptions, ReadTransaction, Store, Transaction, TransactOptions } from '../../kv/store.ts';
+import { type Engine, type RetryableFault, transact } from '../../kv/transact.ts';
+import { realWorld, type World } from '../../kv/world.ts';
+import type { MarkEntry, PortionEntry } from './commit-codec.ts';
+import { Database } from './database.ts';
+import type { Disk } from './disk.ts';
+import { EmbeddedAttempt } from './embedded-attempt.ts';
+import { EmbeddedSnapshot } from './embedded-snapshot.ts';
+import { DiskJournal, type Journal, MemoryJournal } from './journal.ts';
+import { nodeDisk } from './node-disk.ts';
+import type { VersionedMap } from './versioned-map.ts';
+
+export interface OpenOptions {
+  /** Where the log is kept; made where it does not exist. Without a directory the store is purely in memory. */
+  readonly directory?: string;
+  /** Instead of a directory, for simulation. */
+  readonly disk?: Disk;
+  readonly world?: World;
+  /** Facts for metrics. It must not throw. */
+  readonly onEvent?: (event: StoreEvent) => void;
+}
+
+/** What happened in a store, in numbers: never a key, never a value. */
+export type StoreEvent =
+  | {
+      readonly type: 'recovered';
+      readonly entries: number;
+      readonly bytes: number;
+      readonly tornBytes: number;
+      /** The file to which a torn tail was copied. */
+      readonly keptAside: string | undefined;
+      readonly durationMs: number;
+    }
+  | { readonly type: 'synced'; readonly entries: number; readonly bytes: number; readonly syncMs: number }
+  | { readonly type: 'retried'; readonly fault: RetryableFault['code'] }
+  | { readonly type: 'poisoned'; readonly cause: unknown };
+
+export interface EmbeddedStore extends Store {
+  status(): StoreStatus;
+}
+
+export interface StoreStatus {
+  /** Whether a failed write or sync has stopped it for good; reads go on. */
+  readonly poisoned: boolean;
+  readonly keys: number;
+  /** All versions kept in memory, old ones included. */
+  readonly versions: number;
+}
+
+/**
+ * Opens the embedded engine: an ordered map in memory, durable by its log. One process a directory at a time.
+ *
+ * @throws DirectoryLockedError, DamagedError, InvalidArgumentError, or what the file system answers
+ */
+export async function openStore(options: OpenOptions = {}): Promise<EmbeddedStore> {
+  const { directory, world = realWorld } = options;
+  if (directory !== undefined && (typeof directory !== 'string' || directory === '')) {
+    throw new InvalidArgumentError('directory', directory, 'a path');
+  }
+  const database = new Database(world);
+  const disk = options.disk ?? (directory === undefined ? undefined : await nodeDisk(directory));
+  if (disk === undefined) {
+    await database.start(new MemoryJournal(() => database.collect()));
+    return new OpenedStore(database, options, async () => undefined);
+  }
+  const unlock = await disk.lock();
+  try {
+    await database.start(await recover(database, disk, options));
+  } catch (error) {
+    await unlock();
+    throw error;
+  }
+  return new OpenedStore(database, options, unlock);
+}
+
+async function recover(database: Database, disk: Disk, { onEvent }: OpenOptions): Promise<Journal> {
+  let writes = 0;
+  const journal = await DiskJournal.open({
+    disk,
+    world: database.world,
+    onEntry(entry) {
+      if (entry.kind === 'commit') writes += entry.writes.length;
+      database.recover(entry);
+    },
+    onDurable: () => database.collect(),
+    onSync: (facts) => onEvent?.({ type: 'synced', ...facts }),
+    onPoison: (cause) => onEvent?.({ type: 'poisoned', cause }),
+  });
+  const { entries, bytes, tornBytes, keptAside, durationMs } = journal.recovery;
+  onEvent?.({ type: 'recovered', entries, bytes, tornBytes, keptAside, durationMs });
+  if (bytes > rewriteBytesMin && writes > database.map.keys * rewriteRatio) {
+    await journal.rewrite(liveEntries(database.map, database.mark()));
+  }
+  return journal;
+}
+
+/** A log this small is read in an instant, whatever is in it. */
+const rewriteBytesMin = 4_194_304;
+/** So that writing the log anew costs no more, over time, than what was written to it. */
+const rewriteRatio = 2;
+/** Keys in one entry of a log written anew. */
+const portionKeys = 1_000;
+
+function* liveEntries(map: VersionedMap, mark: MarkEntry): Generator<MarkEntry | PortionEntry> {
+  yield mark;
+  let portion: PortionEntry['entries'][number][] = [];
+  for (const { key, newest } of map.chains()) {
+    if (newest.value === undefined) continue;
+    portion.push({
+      key,
+      version: newest.version,
+      stored: { value: newest.value, bytes: 0, hasBytes: newest.hasBytes },
+    });
+    if (portion.length < portionKeys) continue;
+    yield { kind: 'portion', entries: portion };
+    portion = [];
+  }
+  if (portion.length > 0) yield { kind: 'portion', entries: portion };
+}
+
+class OpenedStore implements EmbeddedStore {
+  readonly #database: Database;
+  readonly #engine: Engine<Transaction>;
+  readonly #unlock: () => Promise<void>;
+  #attempts = 0;
+  #closed: Promise<void> | undefined;
+
+  constructor(database: Database, { onEvent }: OpenOptions, unlock: () => Promise<void>) {
+    this.#database = database;
+    this.#unlock = unlock;
+    this.#engine = {
+      world: database.world,
+      begin: (attempt) => {
+        database.enter('writer');
+        return new EmbeddedAttempt(database, attempt, ++this.#attempts);
+      },
+      onRetry: (fault) => onEvent?.({ type: 'retried', fault: fault.code }),
+    };
+  }
+
+  transact<T>(body: (tx: Transaction) => T | Promise<T>, options?: TransactOptions): Promise<T> {
+    return transact(this.#engine, body, options);
+  }
+
+  async read<T>(body: (tx: ReadTransaction) => T | Promise<T>, options: ReadOptions = {}): Promise<T> {
+    const bound = new Bound(this.#database.world, options);
+    try {
+      this.#database.enter('reader');
+      const snapshot = new EmbeddedSnapshot(this.#database);
+      try {
+        return await bound.race((async () => body(snapshot))());
+      } finally {
+        snapshot.close();
+        this.#database.leave();
+      }
+    } finally {
+      bound.close();
+    }
+  }
+
+  status(): StoreStatus {
+    const { journal, map } = this.#database;
+    return { poisoned: journal.poison !== undefined, keys: map.keys, versions: map.versions };
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    try {
+      await this.#database.close();
+    } finally {
+      await this.#unlock();
+    }
+  }
+}

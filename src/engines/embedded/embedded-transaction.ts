@@ -1,0 +1,235 @@
+import { TransactionClosedError } from '../../kv/errors.ts';
+import type { Key, Range } from '../../kv/key.ts';
+import type { AddOutcome, Bounds, Entry, LockOptions, ScanOptions, Transaction, Version } from '../../kv/store.ts';
+import { requireOneOf } from '../../kv/transact.ts';
+import { encodeKey, type EncodedKey, type EncodedRange, encodeRange } from '../../kv/tuple.ts';
+import { readValue, storeValue, type StoredValue, type Value } from '../../kv/value.ts';
+import { type Database, formatVersion } from './database.ts';
+import { keyTarget, type LockOwner, rangeTarget } from './lock-table.ts';
+import { checkedScan, entryOf, ownEntry, valueOf, versionsIn } from './reading.ts';
+import type { KeptVersion } from './versioned-map.ts';
+import { checkedAddition, sumOf, type Write, WriteBuffer, written } from './write-buffer.ts';
+
+/**
+ * What a body holds: a view of its attempt with a buffer of writes. *Open* → *resting* while a nested scope is open, and
+ * back; → *closed* with its scope or its attempt.
+ */
+export class EmbeddedTransaction implements Transaction {
+  readonly #attempt: TransactionContext;
+  #buffer: WriteBuffer;
+  #state: 'open' | 'resting' | 'closed' = 'open';
+
+  constructor(attempt: TransactionContext, buffer = new WriteBuffer()) {
+    this.#attempt = attempt;
+    this.#buffer = buffer;
+  }
+
+  /** For the commit. */
+  get buffer(): WriteBuffer {
+    return this.#buffer;
+  }
+
+  get now(): number {
+    this.#requireOpen();
+    return this.#attempt.now;
+  }
+
+  get version(): Version {
+    this.#requireOpen();
+    return formatVersion(this.#attempt.version);
+  }
+
+  async get(key: Key): Promise<Value | undefined> {
+    this.#requireOpen();
+    return this.#read(encodeKey(key));
+  }
+
+  async getMany(keys: readonly Key[]): Promise<readonly (Value | undefined)[]> {
+    this.#requireOpen();
+    return keys.map(encodeKey).map((key) => this.#read(key));
+  }
+
+  async getEntry(key: Key): Promise<Entry | undefined> {
+    this.#requireOpen();
+    const encoded = encodeKey(key);
+    const write = this.#buffer.get(encoded);
+    if (write === undefined) return entryOf(encoded, this.#committed(encoded));
+    const stored = this.#own(encoded, write);
+    return stored === undefined ? undefined : ownEntry(encoded, stored);
+  }
+
+  async *scan(range: Range, options: ScanOptions = {}): AsyncGenerator<Entry> {
+    this.#requireOpen();
+    const { limit, reverse } = checkedScan(options);
+    const whole = encodeRange(range);
+    const view = this.#attempt.pinView();
+    try {
+      const read = this.#registerScan(whole, reverse);
+      let count = 0;
+      for (const [key, entry] of this.#merged(whole, reverse, view.sequence)) {
+        if (reverse) read.start = key;
+        else read.end = `${key}\0`;
+        if (entry === undefined) continue;
+        yield entry;
+        this.#requireOpen();
+        if (++count === limit) return;
+      }
+      read.start = whole.start;
+      read.end = whole.end;
+    } finally {
+      view.release();
+    }
+  }
+
+  set(key: Key, value: Value): void {
+    this.#requireOpen();
+    this.#buffer.put(encodeKey(key), { kind: 'set', stored: storeValue(value) });
+  }
+
+  delete(key: Key): void {
+    this.#requireOpen();
+    this.#buffer.put(encodeKey(key), { kind: 'deleted' });
+  }
+
+  async add(key: Key, amount: number | bigint, bounds: Bounds = {}): Promise<AddOutcome> {
+    this.#requireOpen();
+    const encoded = encodeKey(key);
+    const addition = checkedAddition(amount, bounds);
+    const write = this.#buffer.get(encoded);
+    if (write !== undefined && write.kind !== 'added') {
+      const sum = sumOf(write.kind === 'set' ? write.stored.value : undefined, [addition]);
+      if (sum.outcome === 'refused') return sum;
+      this.#buffer.put(encoded, { kind: 'set', stored: storeValue(sum.sum) });
+      return { outcome: 'ok' };
+    }
+    const additions = [...(write?.additions ?? []), addition];
+    const base = this.#attempt.database.map.at(encoded, this.#attempt.view());
+    const sum = sumOf(base?.value, additions);
+    if (sum.outcome === 'refused') {
+      this.#attempt.registerRead(encoded);
+      return sum;
+    }
+    this.#buffer.put(encoded, { kind: 'added', additions });
+    return { outcome: 'ok' };
+  }
+
+  async lock(target: Key | Range, options: LockOptions = {}): Promise<void> {
+    this.#requireOpen();
+    if (options.mode !== undefined) requireOneOf('mode', options.mode, ['shared', 'exclusive']);
+    const { database, owner } = this.#attempt;
+    const claimed = isKey(target) ? keyTarget(encodeKey(target)) : rangeTarget(encodeRange(target));
+    await database.locks.acquire(owner, claimed, options);
+  }
+
+  async nest<T>(body: (tx: this) => T | Promise<T>): Promise<T> {
+    this.#requireOpen();
+    const inner = new EmbeddedTransaction(this.#attempt, new WriteBuffer(this.#buffer));
+    this.#state = 'resting';
+    try {
+      // The engine hands out no other kind of transaction than this one.
+      const result = await body(inner as this);
+      this.#buffer = inner.#buffer;
+      return result;
+    } finally {
+      inner.#state = 'closed';
+      this.#state = 'open';
+    }
+  }
+
+  #requireOpen(): void {
+    if (!this.#attempt.running) throw new TransactionClosedError('its attempt has ended');
+    if (this.#state === 'closed') throw new TransactionClosedError('its nested scope has ended');
+    if (this.#state === 'resting') throw new TransactionClosedError('a nested scope of it is open');
+  }
+
+  #read(key: EncodedKey): Value | undefined {
+    const write = this.#buffer.get(key);
+    if (write === undefined) return valueOf(this.#committed(key));
+    const stored = this.#own(key, write);
+    return stored === undefined ? undefined : readValue(stored);
+  }
+
+  #committed(key: EncodedKey): KeptVersion | undefined {
+    const sequence = this.#attempt.view();
+    this.#attempt.registerRead(key);
+    return this.#attempt.database.map.at(key, sequence);
+  }
+
+  /** What this transaction has made of a key. Only additions rest on what was there before, so only they read it. */
+  #own(key: EncodedKey, write: Write): StoredValue | undefined {
+    if (write.kind !== 'added') return written(write, undefined);
+    const sum = sumOf(this.#committed(key)?.value, write.additions);
+    // At `read-committed` the value may have moved out of the bounds since.
+    if (sum.outcome === 'refused') throw this.#attempt.fail(key);
+    return storeValue(sum.sum);
+  }
+
+  /** Nothing of the range is read yet. */
+  #registerScan(whole: EncodedRange, reverse: boolean): ReadRange {
+    const end = whole.end ?? afterEveryKey;
+    const read = reverse ? { start: end, end: whole.end } : { start: whole.start, end: whole.start };
+    this.#attempt.registerScan(read);
+    return read;
+  }
+
+  /** The committed entries of a range with this transaction's own writes over them; `undefined` where a key is absent. */
+  *#merged(
+    range: EncodedRange,
+    reverse: boolean,
+    sequence: number,
+  ): Generator<readonly [EncodedKey, Entry | undefined]> {
+    const buffer = this.#buffer;
+    const own = buffer.keysIn(range, reverse);
+    let next = 0;
+    for (const [key, version] of versionsIn(this.#attempt.database.map, range, sequence, reverse)) {
+      for (let first = own[next]; first !== undefined && (reverse ? first > key : first < key); first = own[++next]) {
+        yield [first, this.#ownEntry(buffer, first)];
+      }
+      if (own[next] === key) {
+        next++;
+        yield [key, this.#ownEntry(buffer, key)];
+      } else {
+        yield [key, entryOf(key, version)];
+      }
+    }
+    for (let rest = own[next]; rest !== undefined; rest = own[++next]) yield [rest, this.#ownEntry(buffer, rest)];
+  }
+
+  #ownEntry(buffer: WriteBuffer, key: EncodedKey): Entry | undefined {
+    const write = buffer.get(key);
+    if (write === undefined) return undefined;
+    const stored = this.#own(key, write);
+    return stored === undefined ? undefined : ownEntry(key, stored);
+  }
+}
+
+/** What a transaction needs of its attempt. */
+export interface TransactionContext {
+  readonly database: Database;
+  readonly owner: LockOwner;
+  readonly running: boolean;
+  readonly now: number;
+  readonly version: number;
+  /** Where a read looks: at a sequence. */
+  view(): number;
+  /** The same for a scan, which must see one state throughout; held until released or the attempt ends. */
+  pinView(): { readonly sequence: number; release(): void };
+  registerRead(key: EncodedKey): void;
+  /** The caller moves the range's ends as it reads on. */
+  registerScan(range: ReadRange): void;
+  /** The attempt cannot commit any more, since this key changed; another attempt can. */
+  fail(key: EncodedKey): Error;
+}
+
+/** A range read so far. */
+export interface ReadRange extends EncodedRange {
+  start: EncodedKey;
+  end: EncodedKey | undefined;
+}
+
+/** No encoded key begins with 0xFF. */
+const afterEveryKey = '\xff';
+
+function isKey(target: Key | Range): target is Key {
+  return Array.isArray(target);
+}

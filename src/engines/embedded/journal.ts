@@ -1,0 +1,102 @@
+import type { PoisonedError } from '../../kv/errors.ts';
+import type { World } from '../../kv/world.ts';
+import { decodeEntry, encodeEntry, type LogEntry } from './commit-codec.ts';
+import type { Disk } from './disk.ts';
+import { Log, type LogOptions } from './log.ts';
+
+/** Where commits go to last: the log, or, for a store purely in memory, nowhere. An entry's index is its place in the order. */
+export interface Journal {
+  readonly lastIndex: number;
+  readonly durableIndex: number;
+  readonly poison: PoisonedError | undefined;
+  /** @throws PoisonedError, StoreClosedError */
+  append(entry: LogEntry): number;
+  /** Rejects with PoisonedError. */
+  whenDurable(index: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface JournalOptions extends Pick<LogOptions, 'onDurable' | 'onSync' | 'onPoison'> {
+  readonly disk: Disk;
+  readonly world: World;
+  onEntry(entry: LogEntry): void;
+}
+
+export class DiskJournal implements Journal {
+  readonly #log: Log;
+
+  private constructor(log: Log) {
+    this.#log = log;
+  }
+
+  static async open(options: JournalOptions): Promise<DiskJournal> {
+    const log = await Log.open({ ...options, onEntry: (bytes) => options.onEntry(decodeEntry(bytes)) });
+    return new DiskJournal(log);
+  }
+
+  get recovery(): Log['recovery'] {
+    return this.#log.recovery;
+  }
+
+  get lastIndex(): number {
+    return this.#log.lastIndex;
+  }
+
+  get durableIndex(): number {
+    return this.#log.durableIndex;
+  }
+
+  get poison(): PoisonedError | undefined {
+    return this.#log.poison;
+  }
+
+  append(entry: LogEntry): number {
+    return this.#log.append(encodeEntry(entry));
+  }
+
+  whenDurable(index: number): Promise<void> {
+    return this.#log.whenDurable(index);
+  }
+
+  /** Replaces everything recovered by these entries; only before the first append. */
+  rewrite(entries: Iterable<LogEntry>): Promise<void> {
+    return this.#log.rewrite(encodeAll(entries));
+  }
+
+  close(): Promise<void> {
+    return this.#log.close();
+  }
+}
+
+function* encodeAll(entries: Iterable<LogEntry>): Generator<Uint8Array> {
+  for (const entry of entries) yield encodeEntry(entry);
+}
+
+/** In memory, an entry is as durable as it will ever be. */
+export class MemoryJournal implements Journal {
+  readonly poison = undefined;
+  readonly #onDurable: (index: number) => void;
+  #index = 0;
+
+  constructor(onDurable: (index: number) => void) {
+    this.#onDurable = onDurable;
+  }
+
+  get lastIndex(): number {
+    return this.#index;
+  }
+
+  get durableIndex(): number {
+    return this.#index;
+  }
+
+  append(): number {
+    this.#index++;
+    this.#onDurable(this.#index);
+    return this.#index;
+  }
+
+  async whenDurable(): Promise<void> {}
+
+  async close(): Promise<void> {}
+}

@@ -1,0 +1,52 @@
+import { InvalidArgumentError } from '../../kv/errors.ts';
+import type { Entry, ScanOptions } from '../../kv/store.ts';
+import { decodeKey, type EncodedKey, type EncodedRange } from '../../kv/tuple.ts';
+import { readValue, type StoredValue, type Value } from '../../kv/value.ts';
+import { formatVersion } from './database.ts';
+import { type KeptVersion, type VersionedMap, visible } from './versioned-map.ts';
+
+export function valueOf(version: KeptVersion | undefined): Value | undefined {
+  if (version?.value === undefined) return undefined;
+  return readValue({ value: version.value, bytes: 0, hasBytes: version.hasBytes });
+}
+
+export function entryOf(key: EncodedKey, version: KeptVersion | undefined): Entry | undefined {
+  const value = valueOf(version);
+  if (version === undefined || value === undefined) return undefined;
+  return Object.freeze({ key: decodeKey(key), value, version: formatVersion(version.version) });
+}
+
+/** An entry that its own transaction wrote. */
+export function ownEntry(key: EncodedKey, stored: StoredValue): Entry {
+  return Object.freeze({ key: decodeKey(key), value: readValue(stored), version: undefined });
+}
+
+/** @throws InvalidArgumentError */
+export function checkedScan({ limit = Infinity, reverse = false }: ScanOptions): Required<ScanOptions> {
+  if (limit !== Infinity && (!Number.isSafeInteger(limit) || limit < 1)) {
+    throw new InvalidArgumentError('limit', limit, 'a whole number from 1');
+  }
+  return { limit, reverse };
+}
+
+/** A scan that stops soon should not fetch much; one that goes on should not often have to find its place again. */
+const chunkEntries = Object.freeze({ first: 16, max: 256 });
+
+/** The keys of a range with what a snapshot sees of them, tombstones included, while the map changes. */
+export function* versionsIn(
+  map: VersionedMap,
+  range: EncodedRange,
+  sequence: number,
+  reverse: boolean,
+): Generator<readonly [EncodedKey, KeptVersion]> {
+  let after: EncodedKey | undefined;
+  for (let count: number = chunkEntries.first; ; count = Math.min(count * 2, chunkEntries.max)) {
+    const chains = map.chunk(range, after, count, reverse);
+    for (const { key, newest } of chains) {
+      const version = visible(newest, sequence);
+      if (version !== undefined) yield [key, version];
+      after = key;
+    }
+    if (chains.length < count) return;
+  }
+}

@@ -1,0 +1,136 @@
+import { unreachable } from '../../kv/assert.ts';
+import { InvalidArgumentError, LimitExceededError } from '../../kv/errors.ts';
+import { limits } from '../../kv/limits.ts';
+import type { AddOutcome, Bounds } from '../../kv/store.ts';
+import { type EncodedKey, type EncodedRange, rangeContains } from '../../kv/tuple.ts';
+import { storeValue, type StoredValue, type Value } from '../../kv/value.ts';
+
+/**
+ * What a transaction has written and not committed, one write a key.
+ *
+ * A key's write is *set*, *deleted*, or *added*: additions to a value that the transaction does not own. An addition to
+ * what it has set itself is simply another set. Additions stay in order, each with its bounds, because the commit makes
+ * them again on the newest value.
+ */
+export class WriteBuffer {
+  readonly #writes: Map<EncodedKey, Write>;
+  #bytes: number;
+
+  constructor(from?: WriteBuffer) {
+    this.#writes = new Map(from === undefined ? [] : from.#writes);
+    this.#bytes = from === undefined ? 0 : from.#bytes;
+  }
+
+  get size(): number {
+    return this.#writes.size;
+  }
+
+  keys(): Iterable<EncodedKey> {
+    return this.#writes.keys();
+  }
+
+  entries(): Iterable<readonly [EncodedKey, Write]> {
+    return this.#writes;
+  }
+
+  get(key: EncodedKey): Write | undefined {
+    return this.#writes.get(key);
+  }
+
+  /** @throws LimitExceededError (transactionWritesMax, transactionBytesMax) */
+  put(key: EncodedKey, write: Write): void {
+    const before = this.#writes.get(key);
+    if (before === undefined && this.#writes.size >= limits.transactionWritesMax) {
+      throw new LimitExceededError('transactionWritesMax', limits.transactionWritesMax, this.#writes.size + 1);
+    }
+    const bytes = this.#bytes + weight(key, write) - (before === undefined ? 0 : weight(key, before));
+    if (bytes > limits.transactionBytesMax) {
+      throw new LimitExceededError('transactionBytesMax', limits.transactionBytesMax, bytes);
+    }
+    this.#bytes = bytes;
+    this.#writes.set(key, write);
+  }
+
+  /** The keys written in a range, in order. */
+  keysIn(range: EncodedRange, reverse: boolean): readonly EncodedKey[] {
+    const keys: EncodedKey[] = [];
+    for (const key of this.#writes.keys()) if (rangeContains(range, key)) keys.push(key);
+    keys.sort();
+    return reverse ? keys.reverse() : keys;
+  }
+}
+
+export type Write =
+  | { readonly kind: 'set'; readonly stored: StoredValue }
+  | { readonly kind: 'deleted' }
+  | { readonly kind: 'added'; readonly additions: readonly Addition[] };
+
+export interface Addition extends Bounds {
+  readonly amount: number | bigint;
+}
+
+/** @throws InvalidArgumentError where an addition could never be made, whatever the key holds */
+export function checkedAddition(amount: number | bigint, bounds: Bounds): Addition {
+  requireSummand('amount', amount, amount);
+  if (bounds.min !== undefined) requireSummand('min', bounds.min, amount);
+  if (bounds.max !== undefined) requireSummand('max', bounds.max, amount);
+  return { amount, ...bounds };
+}
+
+function requireSummand(field: string, value: unknown, amount: unknown): void {
+  const fits =
+    typeof value === 'bigint' ? value >= limits.sumMin && value <= limits.sumMax : Number.isSafeInteger(value);
+  if (!fits) {
+    throw new InvalidArgumentError(field, value, 'a safe integer, or a bigint that fits a signed 128-bit integer');
+  }
+  if (typeof value !== typeof amount)
+    throw new InvalidArgumentError(field, value, `a ${typeof amount}, like the amount`);
+}
+
+export type Sum =
+  | { readonly outcome: 'ok'; readonly sum: number | bigint }
+  | Extract<AddOutcome, { outcome: 'refused' }>;
+
+/** Additions on a value, one after the other; an absent value counts as 0. The first one that does not fit refuses. */
+export function sumOf(base: Value | undefined, additions: readonly Addition[]): Sum {
+  let sum: number | bigint | undefined;
+  for (const { amount, min, max } of additions) {
+    const before: Value = sum ?? base ?? (typeof amount === 'bigint' ? 0n : 0);
+    if (typeof before === 'number' && typeof amount === 'number' && Number.isSafeInteger(before)) sum = before + amount;
+    else if (typeof before === 'bigint' && typeof amount === 'bigint') sum = before + amount;
+    else return { outcome: 'refused', reason: 'not-addable' };
+    if (overflows(sum)) return { outcome: 'refused', reason: 'overflow' };
+    if (min !== undefined && sum < min) return { outcome: 'refused', reason: 'below-min' };
+    if (max !== undefined && sum > max) return { outcome: 'refused', reason: 'above-max' };
+  }
+  return sum === undefined ? { outcome: 'refused', reason: 'not-addable' } : { outcome: 'ok', sum };
+}
+
+function overflows(sum: number | bigint): boolean {
+  return typeof sum === 'bigint' ? sum < limits.sumMin || sum > limits.sumMax : !Number.isSafeInteger(sum);
+}
+
+/** What a key holds once the write is made on `base`; additions are known to fit. */
+export function written(write: Write, base: Value | undefined): StoredValue | undefined {
+  switch (write.kind) {
+    case 'set':
+      return write.stored;
+    case 'deleted':
+      return undefined;
+    case 'added': {
+      const sum = sumOf(base, write.additions);
+      if (sum.outcome === 'refused') throw new Error('assertion failed: additions were checked before they are made');
+      return storeValue(sum.sum);
+    }
+    default:
+      return unreachable(write);
+  }
+}
+
+/** What an addition weighs, with its bounds. */
+const additionBytes = 64;
+
+function weight(key: EncodedKey, write: Write): number {
+  if (write.kind === 'set') return key.length + write.stored.bytes;
+  return key.length + (write.kind === 'added' ? write.additions.length * additionBytes : 0);
+}

@@ -1,0 +1,57 @@
+import { AbortedError, DeadlineExceededError, InvalidArgumentError, type SemelError } from './errors.ts';
+import type { ReadOptions } from './store.ts';
+import type { World } from './world.ts';
+
+/** A caller's patience, by time and by signal, over everything that one call waits for. Close it when the call ends. */
+export class Bound {
+  readonly #expired: Promise<never> | undefined;
+  #expire: ((fault: SemelError) => void) | undefined;
+  readonly #cancelTimer: (() => void) | undefined;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onAbort = (): void => this.#end(new AbortedError({ cause: this.#signal?.reason }));
+  #fault: SemelError | undefined;
+
+  /** @throws InvalidArgumentError; AbortedError where the signal has fired already */
+  constructor(world: World, { timeoutMs, signal }: ReadOptions) {
+    requireTimeout('timeoutMs', timeoutMs);
+    this.#signal = signal;
+    if (signal?.aborted) throw new AbortedError({ cause: signal.reason });
+    if (timeoutMs === undefined && signal === undefined) return;
+    this.#expired = new Promise((_, reject) => (this.#expire = reject));
+    // Whoever races against it hears of it; nobody else has to.
+    this.#expired.catch(() => undefined);
+    signal?.addEventListener('abort', this.#onAbort, { once: true });
+    if (timeoutMs === undefined) return;
+    this.#cancelTimer = world.after(timeoutMs, () => this.#end(new DeadlineExceededError(timeoutMs)));
+  }
+
+  /** Why patience ended, where it did. */
+  get fault(): SemelError | undefined {
+    return this.#fault;
+  }
+
+  /** The work's result, or the fault if that comes first. The work itself goes on; it must be told by other means. */
+  race<T>(work: Promise<T>): Promise<T> {
+    return this.#expired === undefined ? work : Promise.race([this.#expired, work]);
+  }
+
+  close(): void {
+    this.#cancelTimer?.();
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+  }
+
+  #end(fault: SemelError): void {
+    this.#fault ??= fault;
+    this.#expire?.(this.#fault);
+    this.close();
+  }
+}
+
+/** The longest delay that timers keep; beyond it they would fire at once. */
+const timeoutMsMax = 2 ** 31 - 1;
+
+export function requireTimeout(field: string, timeoutMs: unknown): void {
+  if (timeoutMs === undefined) return;
+  const fits = typeof timeoutMs === 'number' && timeoutMs >= 0 && timeoutMs <= timeoutMsMax;
+  if (!fits) throw new InvalidArgumentError(field, timeoutMs, `milliseconds, 0 to ${timeoutMsMax}`);
+}

@@ -1,0 +1,143 @@
+import { Bound } from './bound.ts';
+import { CommitUnknownError, ConflictError, type DeadlockError, InvalidArgumentError } from './errors.ts';
+import type { Key } from './key.ts';
+import { limits } from './limits.ts';
+import type { Isolation, Transaction, TransactOptions } from './store.ts';
+import { encodeKey } from './tuple.ts';
+import type { World } from './world.ts';
+
+/** What an engine implements, for `transact` alone: a transaction's body never sees it. */
+export interface Engine<Tx extends Transaction> {
+  readonly world: World;
+  begin(options: AttemptOptions): Attempt<Tx>;
+  /** A fault is about to be answered by another attempt. */
+  onRetry?(fault: RetryableFault): void;
+}
+
+export type RetryableFault = ConflictError | DeadlockError;
+
+export interface AttemptOptions {
+  readonly isolation: Isolation;
+  readonly label: string | undefined;
+  /** The first attempt's age, for the later ones: who began earlier wins a deadlock, so nobody starves. */
+  readonly age: number | undefined;
+}
+
+export interface Attempt<Tx> {
+  readonly tx: Tx;
+  readonly age: number;
+  /** Why this attempt can no longer commit, where another one may: whatever its body made of it. */
+  readonly fault: RetryableFault | undefined;
+  /** Whether the writes are in place, so that only their durability is still open. */
+  readonly installed: boolean;
+  /** Validates and installs; resolves when durable. */
+  commit(): Promise<void>;
+  /** Ends it without a commit: its waits reject with `cause`, its locks are free. Nothing happens after its end. */
+  abandon(cause?: Error): void;
+  /** Resolves when everything that it has read is durable: no outcome may leave before. */
+  settled(): Promise<void>;
+}
+
+/**
+ * The only retry loop of the library.
+ *
+ * An attempt runs the body, then commits. A conflict or a deadlock ends the attempt and starts another, after a pause
+ * with full jitter (random between nothing and a bound that doubles: AWS Architecture Blog, "Exponential Backoff And
+ * Jitter"), up to `attemptsMax`. An attempt that follows a conflict first locks the keys that collided: then it cannot
+ * lose them again, and on a hot key the writers queue instead of undoing each other.
+ *
+ * The bound covers everything. While the body runs, or the commit waits for locks, its end fences the attempt: nothing
+ * happened. During the sync it leaves the outcome unknown.
+ */
+export async function transact<Tx extends Transaction, T>(
+  engine: Engine<Tx>,
+  body: (tx: Tx) => T | Promise<T>,
+  options: TransactOptions = {},
+): Promise<T> {
+  const { isolation = 'serializable', attemptsMax = limits.attemptsMax, label } = options;
+  requireOneOf('isolation', isolation, ['serializable', 'snapshot', 'read-committed']);
+  if (!Number.isSafeInteger(attemptsMax) || attemptsMax < 1) {
+    throw new InvalidArgumentError('attemptsMax', attemptsMax, 'a whole number from 1');
+  }
+  const bound = new Bound(engine.world, options);
+  try {
+    let age: number | undefined;
+    let fault: RetryableFault | undefined;
+    for (let number = 1; ; number++) {
+      const attempt = engine.begin({ isolation, label, age });
+      age = attempt.age;
+      const ended = await run(attempt, body, bound, fault);
+      if ('result' in ended) return ended.result;
+      fault = ended.fault;
+      if (number >= attemptsMax) {
+        await bound.race(attempt.settled());
+        throw fault;
+      }
+      engine.onRetry?.(fault);
+      await bound.race(pause(engine.world, number));
+    }
+  } finally {
+    bound.close();
+  }
+}
+
+type Ended<T> = { readonly result: T } | { readonly fault: RetryableFault };
+
+async function run<Tx extends Transaction, T>(
+  attempt: Attempt<Tx>,
+  body: (tx: Tx) => T | Promise<T>,
+  bound: Bound,
+  earlier: RetryableFault | undefined,
+): Promise<Ended<T>> {
+  try {
+    if (earlier instanceof ConflictError) await bound.race(lockKeys(attempt.tx, earlier.keys));
+    const result = await bound.race(promised(body, attempt.tx));
+    await bound.race(attempt.commit());
+    return { result };
+  } catch (error) {
+    if (attempt.installed) throw error === bound.fault ? commitUnknown(error) : error;
+    attempt.abandon(bound.fault);
+    if (bound.fault !== undefined) throw bound.fault;
+    if (attempt.fault !== undefined) return { fault: attempt.fault };
+    await bound.race(attempt.settled());
+    throw error;
+  }
+}
+
+async function promised<Tx, T>(body: (tx: Tx) => T | Promise<T>, tx: Tx): Promise<T> {
+  return body(tx);
+}
+
+function commitUnknown(cause: unknown): CommitUnknownError {
+  return new CommitUnknownError('the caller stopped waiting during the sync', { cause });
+}
+
+/** Beyond these few, queueing would cost more than it saves. */
+const keysLockedMax = 16;
+
+async function lockKeys(tx: Transaction, keys: readonly Key[]): Promise<void> {
+  // In key order, so that two attempts that lock the same keys never wait for each other in a circle.
+  const ordered = keys.toSorted((a, b) => (encodeKey(a) < encodeKey(b) ? -1 : 1));
+  for (const key of ordered.slice(0, keysLockedMax)) await tx.lock(key);
+}
+
+/** The pause's bound doubles from the first to the second: shorter than a body would not thin out a crowd, longer would idle. */
+const pauseMs = Object.freeze({ first: 1, max: 100 });
+
+function pause(world: World, attempts: number): Promise<void> {
+  const boundMs = Math.min(pauseMs.max, pauseMs.first * 2 ** (attempts - 1));
+  const delayMs = world.random() * boundMs;
+  return new Promise((resolve) => {
+    if (delayMs < 1) world.defer(resolve);
+    else world.after(delayMs, resolve);
+  });
+}
+
+export function requireOneOf<T extends string>(
+  field: string,
+  value: unknown,
+  allowed: readonly T[],
+): asserts value is T {
+  if (!(allowed as readonly unknown[]).includes(value))
+    throw new InvalidArgumentError(field, value, allowed.join(', '));
+}
