@@ -87,7 +87,7 @@ export interface Operations<Tx extends Transaction = Transaction> {
 }
 
 /** Longer than a request is worth waiting for: most clients and proxies give up after 30 s, and what is left then only holds locks. */
-const defaultDeadlineMs = 30_000;
+export const defaultDeadlineMs = 30_000;
 /**
  * Long enough for most operations to end, short enough for a client with a timeout of 10 s. Answering 409 at once would
  * fail the clients in the field: stripe-node sends three attempts within 1.5 s and ignores Retry-After.

@@ -1,0 +1,12 @@
+import type { Store, Transaction } from '../kv/store.ts';
+import type { Operations } from '../operations/operations.ts';
+import type { AnswerEvent } from './settled.ts';
+
+/** What all routes of one store share. */
+export interface Core<Tx extends Transaction, Context> {
+  readonly store: Store<Tx>;
+  readonly operations: Operations<Tx>;
+  readonly scope: (request: Request, context: Context) => string | Promise<string>;
+  readonly profile: 'semel' | 'ietf';
+  readonly onEvent: ((event: AnswerEvent) => void) | undefined;
+}
