@@ -8,8 +8,8 @@ export const serviceLimits = Object.freeze({
   tenantBytesMax: 128,
   /** Checks, reads and mutations of one transaction, each. It keeps the answer, which is kept for replay, at a size to keep. */
   transactionEntriesMax: 1_000,
-  /** What the values that a transaction reads may add up to in its answer, in characters of JSON: the answer is stored for replay. */
-  transactionReadsCharsMax: 524_288,
+  /** What the entries that a transaction reads may add up to in its answer: it is kept whole, and 1,000,000 bytes is the most. */
+  transactionReadsBytesMax: 900_000,
   /** Entries of a page, unless the query says otherwise: a screenful for a person, a few milliseconds for the server. */
   pageEntriesDefault: 100,
   pageEntriesMax: 1_000,

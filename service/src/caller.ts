@@ -1,0 +1,34 @@
+import type { FastifyInstance } from 'fastify';
+import type { ApiKeys } from './api-keys.ts';
+import { sendProblem } from './send.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Whose data the request is about. Every look-up is scoped by it. */
+    tenant: string;
+  }
+}
+
+/** Who calls where no API keys are configured: the service then listens to this machine alone. */
+export const defaultTenant = 'default';
+
+/** Lets into the routes of `app` only who has a key, and tells them whose it is; without `apiKeys`, everyone. */
+export function identifyCallers(app: FastifyInstance, apiKeys: ApiKeys | undefined): void {
+  app.decorateRequest('tenant', defaultTenant);
+  if (apiKeys === undefined) return;
+  // Before the body is read: a stranger's body is none of our business.
+  app.addHook('onRequest', async (request, reply) => {
+    const tenant = apiKeys.tenantOf(bearerToken(request.headers.authorization) ?? '');
+    if (tenant !== undefined) {
+      request.tenant = tenant;
+      return undefined;
+    }
+    reply.header('www-authenticate', 'Bearer');
+    return sendProblem(reply, 'api-key-missing', 'send `Authorization: Bearer` with an API key of this service');
+  });
+}
+
+/** RFC 6750, section 2.1; the scheme's name is in any case (RFC 9110, section 11.1). */
+function bearerToken(authorization: string | undefined): string | undefined {
+  return /^bearer +([\x21-\x7e]+) *$/i.exec(authorization ?? '')?.[1];
+}

@@ -1,0 +1,77 @@
+import { LimitExceededError, SemelError, InvalidArgumentError } from 'semel';
+import { bodyTooLarge, problem, type Problem } from './problem.ts';
+import { serviceLimits } from './service-limits.ts';
+
+/** The problem that a thrown error becomes. What it says is of this request alone, and never an error's own message. */
+export function problemOfFault(error: unknown): Problem {
+  if (error instanceof SemelError) return problemOfSemelError(error);
+  const { code, statusCode } = frameworkFault(error);
+  switch (code) {
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return bodyTooLarge();
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+      return problem('media-type-unsupported', 'this route takes application/json');
+    case 'FST_ERR_BAD_URL':
+      return problem('request-malformed', 'the path is not the percent-encoding of UTF-8');
+    case 'FST_ERR_MAX_PARAM_LENGTH':
+      return problem('request-malformed', 'a part of the path is longer than any that could be there');
+    case 'HPE_HEADER_OVERFLOW':
+      return problem('head-too-large', `headBytesMax is ${serviceLimits.headBytesMax}`);
+  }
+  // The framework refuses a request that contradicts itself, such as a body that is shorter than its Content-Length.
+  if (statusCode >= 400 && statusCode < 500) return problem('request-malformed', 'the request contradicts itself');
+  return problem('fault', 'something failed that is not the request’s fault; nothing is known to have taken effect');
+}
+
+function problemOfSemelError(error: SemelError): Problem {
+  switch (error.code) {
+    case 'conflict':
+    case 'deadlock':
+    case 'lock-timeout':
+      return problem('contended', 'nothing took effect; send the request again');
+    case 'deadline-exceeded':
+    case 'aborted':
+      return problem('deadline-exceeded', 'nothing took effect; send the request again');
+    case 'commit-unknown':
+      return problem('commit-unknown', 'it may or may not have taken effect; send it again with the same Idempotency-Key');
+    case 'poisoned':
+      return problem('poisoned', 'nothing took effect; the service takes no writes until it is started again');
+    case 'store-closed':
+    case 'transaction-closed':
+      return problem('stopping', 'nothing took effect; send the request again, elsewhere or later');
+    case 'limit-exceeded':
+      return error instanceof LimitExceededError
+        ? problem('limit-exceeded', error.message, { limit: error.limit, maximum: error.maximum, found: error.found })
+        : problem('fault', 'a limit was exceeded');
+    case 'invalid-argument':
+      return error instanceof InvalidArgumentError && error.field.startsWith('value')
+        ? problem('json-invalid', `expected ${error.expected}`)
+        : problem('fault', 'the service used its store wrongly; nothing took effect');
+    case 'damaged':
+    case 'directory-locked':
+      return problem('fault', 'the store cannot be opened');
+    default:
+      return problem('fault', 'something failed; nothing is known to have taken effect');
+  }
+}
+
+/** How Fastify and Node.js mark the errors that are a request's own. */
+function frameworkFault(error: unknown): { readonly code: string | undefined; readonly statusCode: number } {
+  if (typeof error !== 'object' || error === null) return { code: undefined, statusCode: 500 };
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  const statusCode = 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 500;
+  return { code, statusCode };
+}
+
+/** What of an error goes into the log: its kind and place. A message may quote a key or a value, so it stays out. */
+export function faultForLog(error: unknown): Readonly<Record<string, unknown>> {
+  if (!(error instanceof Error)) return { name: typeof error };
+  const stack = error.stack?.split('\n').filter((line) => /^\s+at /.test(line));
+  const facts = {
+    name: error.name,
+    ...('code' in error ? { code: error.code } : {}),
+    ...('syscall' in error ? { syscall: error.syscall } : {}),
+    stack,
+  };
+  return error.cause === undefined ? facts : { ...facts, cause: faultForLog(error.cause) };
+}

@@ -1,0 +1,22 @@
+import type { FastifyReply } from 'fastify';
+import { problem, problemMediaType, type Problem, type ProblemFacts, type ServiceProblem } from './problem.ts';
+
+export function sendProblem(
+  reply: FastifyReply,
+  name: ServiceProblem,
+  detail: string,
+  facts?: ProblemFacts,
+): FastifyReply {
+  return sendProblemDocument(reply, problem(name, detail, facts));
+}
+
+export function sendProblemDocument(reply: FastifyReply, document: Problem): FastifyReply {
+  return reply.code(document.status).type(problemMediaType).send(JSON.stringify(document));
+}
+
+/** What changes under one URL must be asked for again; the entity tag makes that cheap. */
+export const cacheControl = 'private, no-cache';
+
+export function sendJson(reply: FastifyReply, json: string): FastifyReply {
+  return reply.header('cache-control', cacheControl).type('application/json').send(json);
+}
