@@ -35,7 +35,11 @@ function main(): void {
   run(node, [vitest(), 'run', '--project', 'unit', 'src/'], root);
   console.log(`Node.js ${versionWanted}: the build through its doors`);
   run('npm', ['run', '--silent', 'build'], root);
-  run(node, ['--experimental-strip-types', '--no-warnings', '--test', 'scripts/node22/doors.ts'], root);
+  run(
+    node,
+    ['--experimental-strip-types', '--no-warnings', '--test', '--test-reporter=spec', 'scripts/node22-doors.ts'],
+    root,
+  );
 }
 
 /** Continuous integration must never believe that it tested what it did not. */

@@ -9,7 +9,7 @@ import { openStore } from 'semel/embedded';
 
 // Run by scripts/node22.ts without the condition `semel-source`: the doors lead to dist/, as they do for users.
 
-const root = join(import.meta.dirname, '..', '..');
+const root = join(import.meta.dirname, '..');
 
 test('package.json declares the version that this runs on', async () => {
   const { engines }: { engines: { node: string } } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));

@@ -1,0 +1,10 @@
+/** For tests of engines, and of anything that uses one. The store contract needs vitest. */
+export { ManualWorld, turn, until } from './manual-world.ts';
+export {
+  type DiskOperation,
+  type PowerCut,
+  PowerCutError,
+  SimulatedDisk,
+  type SimulatedDiskOptions,
+} from './simulated-disk.ts';
+export { type StoreCapabilities, storeContract } from './store-contract.ts';
