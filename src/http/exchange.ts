@@ -29,9 +29,20 @@ export async function exchange<Tx extends Transaction, Context>(
   incoming: Incoming,
   context: Context,
 ): Promise<Answer> {
-  const { answer, outcome, problem } = await settle(core, route, incoming, context);
+  return announced(core, await settle(core, route, incoming, context));
+}
+
+/** For a shell whose server reads the body before the exchange begins. */
+export function refuseBody<Tx extends Transaction, Context>(
+  core: Core<Tx, Context>,
+  route: Route<Tx, Context>,
+): Answer {
+  return announced(core, bodyTooLarge(route.bodyBytesMax));
+}
+
+function announced({ onEvent }: Pick<Core<never, never>, 'onEvent'>, { answer, outcome, problem }: Settled): Answer {
   if (outcome === undefined) return answer;
-  core.onEvent?.({ outcome, status: answer.status, problem });
+  onEvent?.({ outcome, status: answer.status, problem });
   return withHeaders(answer, [['idempotency-outcome', outcome]]);
 }
 

@@ -20,8 +20,9 @@ export interface Incoming {
 export function incomingRequest(request: Request): Incoming {
   if (request.bodyUsed) throw new InvalidArgumentError('the request body', 'used up', 'one that nobody has read yet');
   const url = new URL(request.url);
+  const method = request.method.toUpperCase();
   return {
-    method: request.method.toUpperCase(),
+    method,
     path: url.pathname,
     query: url.search.slice(1),
     header: (name) => request.headers.get(name) ?? undefined,
@@ -31,13 +32,13 @@ export function incomingRequest(request: Request): Incoming {
       return readStream(request.body, bytesMax);
     },
     // Without the caller's signal: an operation goes on when its client has left.
-    toRequest: (body) => new Request(url, { method: request.method, headers: request.headers, body: bodyOf(body) }),
+    toRequest: (body) => new Request(url, { method, headers: request.headers, body: bodyOf(method, body) }),
   };
 }
 
-/** GET and HEAD may have none at all, not even an empty one. */
-export function bodyOf(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> | null {
-  return bytes.length === 0 ? null : bytes;
+/** Fetch allows a GET or HEAD no body at all, not even an empty one. What was sent with one has no meaning (RFC 9110, section 9.3.1). */
+export function bodyOf(method: string, bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> | null {
+  return method === 'GET' || method === 'HEAD' || bytes.length === 0 ? null : bytes;
 }
 
 /**

@@ -12,7 +12,7 @@ export async function readStream(stream: ReadableStream<unknown> | null, bytesMa
   const reader = stream.getReader();
   for (;;) {
     const { done, value } = await reader.read();
-    if (done) return { outcome: 'read', bytes: joined(chunks, length) };
+    if (done) return { outcome: 'read', bytes: joinChunks(chunks, length) };
     if (!(value instanceof Uint8Array)) {
       throw new InvalidArgumentError('a chunk of the body', value, 'a Uint8Array');
     }
@@ -26,7 +26,7 @@ export async function readStream(stream: ReadableStream<unknown> | null, bytesMa
   }
 }
 
-function joined(chunks: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
+export function joinChunks(chunks: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(length);
   let at = 0;
   for (const chunk of chunks) {
