@@ -31,7 +31,7 @@ const faults: readonly SemelError[] = [
   new InvalidArgumentError('limit', 0, 'a whole number from 1'),
   new LimitExceededError('keyBytesMax', 4_096, 5_000),
   new LockTimeoutError('["a"]', 10),
-  new PoisonedError(),
+  new PoisonedError({ cause: new Error('the sync failed') }),
   new StoreClosedError(),
   new TransactionClosedError('its attempt has ended'),
 ];
@@ -64,7 +64,7 @@ describe('SemelError', () => {
       'limit is 0; expected a whole number from 1',
       'keyBytesMax is 4096, found 5000',
       'no lock on ["a"] within 10 ms',
-      'the store stopped for good after a failed write or sync; reopen it to recover',
+      'the store takes no more writes: the sync failed',
       'the store is closed',
       'the transaction can no longer be used: its attempt has ended',
     ]);

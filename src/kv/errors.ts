@@ -152,8 +152,9 @@ export class PoisonedError extends SemelError {
   readonly code = 'poisoned';
   readonly effect = 'did-not-happen';
 
-  constructor(options?: ErrorOptions) {
-    super('the store stopped for good after a failed write or sync; reopen it to recover', options);
+  constructor(options: { readonly cause: unknown }) {
+    const reason = options.cause instanceof Error ? options.cause.message : String(options.cause);
+    super(`the store takes no more writes: ${reason}`, options);
   }
 }
 

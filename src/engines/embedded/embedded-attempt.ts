@@ -1,5 +1,5 @@
 import { assert } from '../../kv/assert.ts';
-import { CommitUnknownError, ConflictError, PoisonedError, TransactionClosedError } from '../../kv/errors.ts';
+import { CommitUnknownError, ConflictError, TransactionClosedError } from '../../kv/errors.ts';
 import type { Isolation } from '../../kv/store.ts';
 import type { Attempt, AttemptOptions, RetryableFault } from '../../kv/transact.ts';
 import { decodeKey, type EncodedKey } from '../../kv/tuple.ts';
@@ -133,12 +133,8 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
     if (this.#state !== 'ended') this.#end(cause);
   }
 
-  async settled(): Promise<void> {
-    try {
-      await this.database.journal.whenDurable(this.#seen);
-    } catch (error) {
-      throw new PoisonedError({ cause: error });
-    }
+  settled(): Promise<void> {
+    return this.database.journal.whenDurable(this.#seen);
   }
 
   async #queueBehindLocks(buffer: WriteBuffer): Promise<void> {
