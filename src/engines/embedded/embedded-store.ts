@@ -9,7 +9,6 @@ import type { Disk } from './disk.ts';
 import { EmbeddedAttempt } from './embedded-attempt.ts';
 import { EmbeddedSnapshot } from './embedded-snapshot.ts';
 import { DiskJournal, type Journal, MemoryJournal } from './journal.ts';
-import { nodeDisk } from './node-disk.ts';
 import type { VersionedMap } from './versioned-map.ts';
 
 export interface OpenOptions {
@@ -60,7 +59,7 @@ export async function openStore(options: OpenOptions = {}): Promise<EmbeddedStor
     throw new InvalidArgumentError('directory', directory, 'a path');
   }
   const database = new Database(world);
-  const disk = options.disk ?? (directory === undefined ? undefined : await nodeDisk(directory));
+  const disk = options.disk ?? (directory === undefined ? undefined : await openDirectory(directory));
   if (disk === undefined) {
     await database.start(new MemoryJournal(() => database.collect()));
     return new OpenedStore(database, options, async () => undefined);
@@ -73,6 +72,12 @@ export async function openStore(options: OpenOptions = {}): Promise<EmbeddedStor
     throw error;
   }
   return new OpenedStore(database, options, unlock);
+}
+
+/** Loaded here only, because it brings a native module, which a store purely in memory can do without. */
+async function openDirectory(directory: string): Promise<Disk> {
+  const { nodeDisk } = await import('./node-disk.ts');
+  return nodeDisk(directory);
 }
 
 async function recover(database: Database, disk: Disk, { onEvent }: OpenOptions): Promise<Journal> {
