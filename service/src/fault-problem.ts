@@ -15,12 +15,16 @@ export function problemOfFault(error: unknown): Problem {
       return problem('request-malformed', 'the path is not the percent-encoding of UTF-8');
     case 'FST_ERR_MAX_PARAM_LENGTH':
       return problem('request-malformed', 'a part of the path is longer than any that could be there');
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return problem('request-too-slow', `requestMsMax is ${serviceLimits.requestMsMax}`);
     case 'HPE_HEADER_OVERFLOW':
       return problem('head-too-large', `headBytesMax is ${serviceLimits.headBytesMax}`);
+    default:
+      // The framework refuses a request that contradicts itself, such as a body shorter than its Content-Length.
+      return statusCode >= 400 && statusCode < 500
+        ? problem('request-malformed', 'the request contradicts itself')
+        : problem('fault', 'something failed that is not the request’s fault; nothing is known to have taken effect');
   }
-  // The framework refuses a request that contradicts itself, such as a body that is shorter than its Content-Length.
-  if (statusCode >= 400 && statusCode < 500) return problem('request-malformed', 'the request contradicts itself');
-  return problem('fault', 'something failed that is not the request’s fault; nothing is known to have taken effect');
 }
 
 function problemOfSemelError(error: SemelError): Problem {
@@ -33,7 +37,10 @@ function problemOfSemelError(error: SemelError): Problem {
     case 'aborted':
       return problem('deadline-exceeded', 'nothing took effect; send the request again');
     case 'commit-unknown':
-      return problem('commit-unknown', 'it may or may not have taken effect; send it again with the same Idempotency-Key');
+      return problem(
+        'commit-unknown',
+        'it may or may not have taken effect; send it again with the same Idempotency-Key',
+      );
     case 'poisoned':
       return problem('poisoned', 'nothing took effect; the service takes no writes until it is started again');
     case 'store-closed':

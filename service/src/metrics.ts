@@ -1,4 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { StoreEvent } from 'semel/embedded';
+import type { AnswerOutcome } from 'semel/http';
 
 /**
  * What the service measures, in Prometheus' words. Every label is from a closed set: a route's pattern, never a path; an
@@ -19,9 +21,17 @@ export class Metrics {
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
     registers: [this.registry],
   });
-  readonly conflicts = counter(this.registry, 'semel_store_conflicts_total', 'Attempts that ended in a conflict.');
-  readonly conflictKeys = counter(this.registry, 'semel_store_conflict_keys_total', 'Keys on which attempts collided.');
-  readonly retries = counter(this.registry, 'semel_store_retries_total', 'Attempts that followed another of the same transaction.');
+  readonly conflicts = new Counter({
+    name: 'semel_store_conflicts_total',
+    help: 'Attempts that ended because another transaction had changed what they read.',
+    registers: [this.registry],
+  });
+  readonly retries = new Counter({
+    name: 'semel_store_retries_total',
+    help: 'Attempts that follow a failed one of the same transaction, by what that failed of.',
+    labelNames: ['fault'] as const,
+    registers: [this.registry],
+  });
   readonly batchEntries = new Histogram({
     name: 'semel_store_batch_entries',
     help: 'Entries of the log that one sync made durable.',
@@ -40,10 +50,19 @@ export class Metrics {
     buckets: [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1],
     registers: [this.registry],
   });
+  readonly recovered = new Gauge({
+    name: 'semel_store_recovered',
+    help: 'What opening the store found: entries and bytes of the log, bytes of a torn tail, the milliseconds it took.',
+    labelNames: ['fact'] as const,
+    registers: [this.registry],
+  });
   #executed = 0;
   #suppressed = 0;
 
   constructor() {
+    // From the first scrape on: a counter that appears with its first event hides that event from `rate`.
+    for (const outcome of outcomes) this.operations.inc({ outcome }, 0);
+    for (const fault of ['conflict', 'deadlock']) this.retries.inc({ fault }, 0);
     const suppressed = (): number => this.#suppressed;
     const ratio = (): number => this.#suppressed / Math.max(1, this.#executed + this.#suppressed);
     this.watch('semel_duplicates_suppressed', 'Duplicates since the start that did not execute again.', suppressed);
@@ -52,10 +71,33 @@ export class Metrics {
   }
 
   /** Counts a request with an Idempotency-Key. */
-  countOutcome(outcome: string): void {
+  countOutcome(outcome: AnswerOutcome): void {
     this.operations.inc({ outcome });
     if (outcome === 'executed') this.#executed++;
     else if (duplicateOutcomes.has(outcome)) this.#suppressed++;
+  }
+
+  countStoreEvent(event: StoreEvent): void {
+    switch (event.type) {
+      case 'recovered':
+        this.recovered.set({ fact: 'entries' }, event.entries);
+        this.recovered.set({ fact: 'bytes' }, event.bytes);
+        this.recovered.set({ fact: 'torn_bytes' }, event.tornBytes);
+        this.recovered.set({ fact: 'duration_ms' }, event.durationMs);
+        return;
+      case 'synced':
+        this.batchEntries.observe(event.entries);
+        this.batchBytes.observe(event.bytes);
+        this.syncSeconds.observe(event.syncMs / 1_000);
+        return;
+      case 'retried':
+        if (event.fault === 'conflict') this.conflicts.inc();
+        this.retries.inc({ fault: event.fault });
+        return;
+      case 'poisoned':
+        // `semel_store_poisoned` asks the store.
+        return;
+    }
   }
 
   /** A gauge whose value is asked for when somebody looks. */
@@ -72,9 +114,7 @@ export class Metrics {
   }
 }
 
-/** What a duplicate meets when it is kept from executing again. A refusal before execution suppresses nothing. */
-const duplicateOutcomes: ReadonlySet<string> = new Set(['replayed', 'in-progress', 'mismatch', 'expired']);
+const outcomes: readonly AnswerOutcome[] = ['executed', 'replayed', 'in-progress', 'mismatch', 'expired', 'refused'];
 
-function counter(registry: Registry, name: string, help: string): Counter {
-  return new Counter({ name, help, registers: [registry] });
-}
+/** What a duplicate meets when it is kept from executing again. A refusal before execution suppresses nothing. */
+const duplicateOutcomes: ReadonlySet<AnswerOutcome> = new Set(['replayed', 'in-progress', 'mismatch', 'expired']);

@@ -7,13 +7,23 @@ export type QueryOutcome<Name extends string> =
 export function parseQuery<Name extends string>(target: string, names: readonly Name[]): QueryOutcome<Name> {
   const at = target.indexOf('?');
   const parameters: Partial<Record<Name, string>> = {};
-  const parts = at === -1 ? [] : target.slice(at + 1).split('&').filter((part) => part !== '');
+  const parts =
+    at === -1
+      ? []
+      : target
+          .slice(at + 1)
+          .split('&')
+          .filter((part) => part !== '');
   for (const part of parts) {
     const equals = part.indexOf('=');
     const given = decode(equals === -1 ? part : part.slice(0, equals));
     const name = names.find((known) => known === given);
     if (name === undefined) {
-      return { outcome: 'refused', parameter: given ?? part, reason: `unknown parameter; expected ${names.join(', ')}` };
+      return {
+        outcome: 'refused',
+        parameter: given ?? part,
+        reason: `unknown parameter; expected ${names.join(', ')}`,
+      };
     }
     if (parameters[name] !== undefined) return { outcome: 'refused', parameter: name, reason: 'it is there twice' };
     const value = equals === -1 ? '' : decode(part.slice(equals + 1));

@@ -11,12 +11,20 @@ export function sendProblem(
 }
 
 export function sendProblemDocument(reply: FastifyReply, document: Problem): FastifyReply {
-  return reply.code(document.status).type(problemMediaType).send(JSON.stringify(document));
+  return reply
+    .code(document.status)
+    .type(problemMediaType)
+    .send(bytesOf(JSON.stringify(document)));
 }
 
 /** What changes under one URL must be asked for again; the entity tag makes that cheap. */
 export const cacheControl = 'private, no-cache';
 
 export function sendJson(reply: FastifyReply, json: string): FastifyReply {
-  return reply.header('cache-control', cacheControl).type('application/json').send(json);
+  return reply.header('cache-control', cacheControl).type('application/json').send(bytesOf(json));
+}
+
+/** To text Fastify would add a charset, which neither media type has (RFC 8259, section 11; RFC 9457, section 6.1). */
+function bytesOf(text: string): Buffer {
+  return Buffer.from(text);
 }

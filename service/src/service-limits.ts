@@ -15,6 +15,8 @@ export const serviceLimits = Object.freeze({
   pageEntriesMax: 1_000,
   /** A page ends with the entry that reaches this, in characters of JSON. */
   pageCharsMax: 4_194_304,
+  /** How long a write may take, its waits included: longer than any should, shorter than most proxies wait. */
+  deadlineMs: 30_000,
   /** Snapshots held open between pages. Each keeps old versions alive, so they are few. */
   pagingSessionsMax: 100,
   /** How long a snapshot waits for its next page: several retries of a slow client, not its lunch. */
@@ -26,6 +28,8 @@ export const serviceLimits = Object.freeze({
   drainMsMax: 10_000,
   /** How long requests under way may take to finish once the service was told to stop. Containers are killed after 10 s. */
   shutdownMsMax: 8_000,
+  /** How long a client may take to send a request: the largest body over a poor mobile network, 70 KB/s. */
+  requestMsMax: 60_000,
   /** A request's head (target and headers): the longest key, every byte percent-encoded, is 3 KiB of it. */
   headBytesMax: 16_384,
 });

@@ -70,7 +70,10 @@ async function answer(tx: Transaction, tenant: string, reads: readonly string[])
     entries.push(json);
     bytes += Buffer.byteLength(json);
     if (bytes > serviceLimits.transactionReadsBytesMax) {
-      return problemResponse('reads-too-large', `transactionReadsBytesMax is ${serviceLimits.transactionReadsBytesMax}`);
+      return problemResponse(
+        'reads-too-large',
+        `transactionReadsBytesMax is ${serviceLimits.transactionReadsBytesMax}`,
+      );
     }
   }
   const body = `{"version":${JSON.stringify(tx.version)},"reads":[${entries.join(',')}]}`;

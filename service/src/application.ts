@@ -1,0 +1,112 @@
+import { STATUS_CODES } from 'node:http';
+import { LogController, fastify, type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify';
+import type { Store, World } from 'semel';
+import type { ApiKeys } from './api-keys.ts';
+import { identifyCallers } from './caller.ts';
+import { addDocumentation } from './documentation.ts';
+import { drain, keepOpen } from './drain.ts';
+import { faultForLog, problemOfFault } from './fault-problem.ts';
+import { addHealthRoutes, type Health } from './health.ts';
+import { addKvReadRoutes } from './kv-read-routes.ts';
+import { Methods } from './methods.ts';
+import type { Metrics } from './metrics.ts';
+import { addOnceRoutes } from './once-routes.ts';
+import { addOperationsRoutes } from './operations-routes.ts';
+import type { Paging } from './paging.ts';
+import { problemMediaType, serviceProblems } from './problem.ts';
+import { sendProblem, sendProblemDocument } from './send.ts';
+import { serviceLimits } from './service-limits.ts';
+
+export interface ApplicationParts {
+  readonly store: Store;
+  readonly world: World;
+  readonly paging: Paging;
+  readonly metrics: Metrics;
+  readonly health: Health;
+  readonly apiKeys: ApiKeys | undefined;
+  readonly log: FastifyBaseLogger;
+}
+
+/** All routes, before anything listens. */
+export async function buildApplication(parts: ApplicationParts): Promise<FastifyInstance> {
+  const { store, world, paging, metrics, health, apiKeys } = parts;
+  const app = bareApplication(parts.log);
+  const methods = new Methods(app);
+  observe(app, parts);
+  app.addHook('onRequest', async (_, reply) => {
+    if (!health.stopping) return undefined;
+    reply.header('connection', 'close');
+    return sendProblem(reply, 'stopping', 'nothing took effect; send the request again, elsewhere or later');
+  });
+  app.setErrorHandler((error, request, reply) => {
+    const document = problemOfFault(error);
+    // The others tell the client what to do; these two, and no other problem, are for the operator as well.
+    const grave = document.status === serviceProblems.fault.status || document.type.endsWith('/commit-unknown');
+    request.log[grave ? 'error' : 'debug']({ route: routeOf(request), fault: faultForLog(error) }, document.title);
+    if (document.status === 503) reply.header('retry-after', '1');
+    return sendProblemDocument(reply, document);
+  });
+  app.setNotFoundHandler(async (request, reply) => {
+    const allowed = methods.allowedAt(request.originalUrl);
+    if (allowed === undefined) return sendProblem(reply, 'route-unknown', 'the page at /docs lists what there is');
+    reply.header('allow', allowed);
+    return sendProblem(reply, 'method-not-allowed', `this path takes ${allowed}`);
+  });
+  await addDocumentation(app);
+  addHealthRoutes(app, health);
+  await app.register(async (api) => {
+    identifyCallers(api, apiKeys);
+    addKvReadRoutes(api, { store, paging });
+    const operations = addOnceRoutes(api, { store, world, onOutcome: (outcome) => metrics.countOutcome(outcome) });
+    addOperationsRoutes(api, operations);
+    metrics.watch('semel_operations_in_flight', 'Operations that execute just now.', () => operations.inFlight);
+    metrics.watch('semel_operations_waiting', 'Duplicates that wait for one of them.', () => operations.waiting);
+    api.get('/metrics', async (_, reply) =>
+      reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
+    );
+  });
+  return app;
+}
+
+function bareApplication(log: FastifyBaseLogger): FastifyInstance {
+  return fastify({
+    loggerInstance: log,
+    // Fastify's own lines hold concrete URLs, which hold keys; `observe` writes ours.
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: serviceLimits.bodyBytesMax,
+    requestTimeout: serviceLimits.requestMsMax,
+    http: { maxHeaderSize: serviceLimits.headBytesMax },
+    routerOptions: { maxParamLength: serviceLimits.headBytesMax },
+    // A request that comes while the service stops meets our own hook, which answers with a problem.
+    return503OnClosing: false,
+    frameworkErrors(error, _, reply) {
+      sendProblemDocument(reply, problemOfFault(error));
+    },
+    clientErrorHandler(error, socket) {
+      if (!socket.writable || error.code === 'ECONNRESET') return;
+      const document = problemOfFault({ code: error.code, statusCode: 400 });
+      const body = JSON.stringify(document);
+      const head = `HTTP/1.1 ${document.status} ${STATUS_CODES[document.status]}\r\nconnection: close\r\ncontent-type: ${problemMediaType}`;
+      socket.end(`${head}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+    },
+  });
+}
+
+function observe(app: FastifyInstance, { metrics, world }: ApplicationParts): void {
+  app.addHook('onSend', async (request, reply, payload) => {
+    keepOpen(request.raw, reply.raw);
+    return payload;
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    drain(request.raw, world);
+    const { method } = request;
+    const facts = { method, route: routeOf(request), status: reply.statusCode };
+    metrics.requestSeconds.observe(facts, reply.elapsedTime / 1_000);
+    request.log.debug({ ...facts, durationMs: reply.elapsedTime }, 'answered');
+  });
+}
+
+/** The pattern, never the path: a path holds keys, and there are only so many patterns. */
+function routeOf(request: FastifyRequest): string {
+  return request.routeOptions.url ?? 'none';
+}
