@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { pino, type DestinationStream, type Logger } from 'pino';
 import { realWorld, type World } from 'semel';
-import { openStore, type Disk, type EmbeddedStore, type StoreEvent } from 'semel/embedded';
+import { openStore, type Disk, type EmbeddedStore, type OpenOptions, type StoreEvent } from 'semel/embedded';
 import { startReaper } from 'semel/workers';
 import { apiKeysOf } from './api-keys.ts';
 import { buildApplication } from './application.ts';
@@ -16,6 +16,8 @@ import { serviceLimits } from './service-limits.ts';
 export interface ServiceOptions extends ServiceConfig {
   /** Instead of the directory, for simulation. */
   readonly disk?: Disk;
+  /** Instead of the engine's own, for simulation: it may stand between the service, the engine and the disk. */
+  readonly openStore?: (options: OpenOptions) => Promise<EmbeddedStore>;
   readonly world?: World;
   /** Where the log goes. Default: standard error. */
   readonly logTo?: DestinationStream;
@@ -41,13 +43,14 @@ export interface Service {
  */
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { world = realWorld, directory, disk, host, port, logLevel, logTo = pino.destination(2) } = options;
+  const open = options.openStore ?? openStore;
   const log: Logger = pino({ level: logLevel, formatters: { level: (label) => ({ level: label }) } }, logTo);
   const metrics = new Metrics();
   const onEvent = (event: StoreEvent): void => {
     metrics.countStoreEvent(event);
     logStoreEvent(log, event);
   };
-  const store = await openStore({ world, onEvent, ...(disk === undefined ? { directory } : { disk }) });
+  const store = await open({ world, onEvent, ...(disk === undefined ? { directory } : { disk }) });
   const paging = new Paging({ store, world });
   const reaper = startReaper(store, {
     world,
