@@ -1,0 +1,426 @@
+import { describe, expect, test } from 'vitest';
+import { AbortedError, ConflictError, LockTimeoutError } from '../../kv/errors.ts';
+import type { Key, Range } from '../../kv/key.ts';
+import { limits } from '../../kv/limits.ts';
+import type { LockOptions, Store, Transaction } from '../../kv/store.ts';
+import { realWorld, type World } from '../../kv/world.ts';
+import type { StoreCapabilities } from './store-capabilities.ts';
+import { begin, type Session } from './session.ts';
+import { faultOf, letOthersRun, look, note, type OpenStore, put } from './shorthand.ts';
+
+const key = ['k'];
+const other = ['other'];
+const shared = { mode: 'shared' } as const;
+const exclusive = { mode: 'exclusive' } as const;
+
+export function lockContract(open: OpenStore, supports: StoreCapabilities): void {
+  describe('lock', () => {
+    compatibility(open);
+    reentrancy(open);
+    order(open);
+    snapshots(open);
+    commitsBehind(open);
+    waits(open, supports);
+    release(open);
+  });
+}
+
+function compatibility(open: OpenStore): void {
+  const cases: [string, Key | Range, LockOptions, Key | Range, LockOptions, boolean][] = [
+    ['exclusive excludes exclusive', key, exclusive, key, exclusive, false],
+    ['exclusive excludes shared', key, exclusive, key, shared, false],
+    ['shared excludes exclusive', key, shared, key, exclusive, false],
+    ['shared goes with shared', key, shared, key, shared, true],
+    ['exclusive is the default', key, {}, key, {}, false],
+    ['a key does not touch another', key, {}, ['k\0'], {}, true],
+    ['a key does not touch one that continues it', key, {}, ['k', 'x'], {}, true],
+    ['a prefix covers the key that consists of it', { prefix: key }, {}, key, {}, false],
+    ['a prefix covers the keys that continue it', { prefix: key }, {}, ['k', 'x'], {}, false],
+    ['a prefix does not cover its neighbours', { prefix: key }, {}, ['kk'], {}, true],
+    ['a key inside keeps a prefix from being locked', ['k', 'x'], {}, { prefix: key }, {}, false],
+    ['shared goes with shared over a prefix', { prefix: key }, shared, ['k', 'x'], shared, true],
+    ['shared over a prefix excludes exclusive inside', { prefix: key }, shared, ['k', 'x'], {}, false],
+    ['a range covers its start', { start: ['b'], end: ['d'] }, {}, ['b'], {}, false],
+    ['a range does not cover its end', { start: ['b'], end: ['d'] }, {}, ['d'], {}, true],
+    ['ranges that overlap exclude each other', { start: ['b'], end: ['d'] }, {}, { start: ['c'] }, {}, false],
+    ['ranges that only touch do not', { start: ['b'], end: ['d'] }, {}, { start: ['d'] }, {}, true],
+    ['everything covers any key', {}, {}, key, {}, false],
+  ];
+
+  test.each(cases)('lock: %s', async (_, held, heldOptions, wanted, wantedOptions, granted) => {
+    const store = await open();
+    const [holder, asker] = [await begin(store), await begin(store)];
+    await holder.tx.lock(held, heldOptions);
+    const asking = asker.tx.lock(wanted, { ...wantedOptions, timeoutMs: 0 });
+    if (granted) await asking;
+    else await faultOf(LockTimeoutError, asking);
+  });
+}
+
+function reentrancy(open: OpenStore): void {
+  test('lock of what the transaction holds already is granted at once', async () => {
+    const store = await open();
+    const { tx } = await begin(store);
+    await tx.lock({ prefix: key });
+    for (const target of [key, ['k', 'x'], { prefix: key }, { prefix: ['k', 'x'] }]) {
+      await tx.lock(target, { timeoutMs: 0 });
+      await tx.lock(target, { ...shared, timeoutMs: 0 });
+    }
+  });
+
+  test('lock asked again as shared stays exclusive', async () => {
+    const store = await open();
+    const [holder, asker] = [await begin(store), await begin(store)];
+    await holder.tx.lock(key);
+    await holder.tx.lock(key, shared);
+    await faultOf(LockTimeoutError, asker.tx.lock(key, { ...shared, timeoutMs: 0 }));
+  });
+
+  test('lock is raised from shared to exclusive at once where nobody else holds it', async () => {
+    const store = await open();
+    const [holder, asker] = [await begin(store), await begin(store)];
+    await holder.tx.lock(key, shared);
+    await holder.tx.lock(key, { ...exclusive, timeoutMs: 0 });
+    await faultOf(LockTimeoutError, asker.tx.lock(key, { ...shared, timeoutMs: 0 }));
+  });
+
+  test('lock is raised from shared to exclusive when the other holders have ended', async () => {
+    const store = await open();
+    const [holder, reader] = [await begin(store), await begin(store)];
+    await holder.tx.lock(key, shared);
+    await reader.tx.lock(key, shared);
+    const granted: string[] = [];
+    const raising = holder.tx.lock(key);
+    note(granted, 'raised', raising);
+    await letOthersRun();
+    expect(granted).toEqual([]);
+    await reader.commit();
+    await raising;
+  });
+
+  test('lock is raised although others wait for it', async () => {
+    const store = await open();
+    const [holder, asker] = [await begin(store), await begin(store)];
+    await holder.tx.lock(key, shared);
+    const asking = asker.tx.lock(key);
+    await holder.tx.lock(key);
+    await holder.commit();
+    await asking;
+    await asker.commit();
+  });
+}
+
+function order(open: OpenStore): void {
+  async function locksInTurn(sessions: Session[], optionsOf: (index: number) => LockOptions): Promise<string[]> {
+    const granted: string[] = [];
+    sessions.forEach(({ tx }, index) => note(granted, `${index}`, tx.lock(key, optionsOf(index))));
+    for (const session of sessions) {
+      await letOthersRun();
+      await session.commit();
+    }
+    return granted;
+  }
+
+  test('lock is granted in the order in which it was asked for', async () => {
+    const store = await open();
+    const sessions = await Promise.all(Array.from({ length: 6 }, () => begin(store)));
+    expect(await locksInTurn(sessions, () => exclusive)).toEqual(['0', '1', '2', '3', '4', '5']);
+  });
+
+  test('lock as shared does not overtake one that waits as exclusive', async () => {
+    const store = await open();
+    const [reader, writer, late] = [await begin(store), await begin(store), await begin(store)];
+    await reader.tx.lock(key, shared);
+    const granted: string[] = [];
+    note(granted, 'writer', writer.tx.lock(key));
+    note(granted, 'late reader', late.tx.lock(key, shared));
+    await letOthersRun();
+    expect(granted).toEqual([]);
+    await reader.commit();
+    await letOthersRun();
+    expect(granted).toEqual(['writer']);
+    await writer.commit();
+    await letOthersRun();
+    expect(granted).toEqual(['writer', 'late reader']);
+  });
+
+  test('lock of a key queues behind a range that waits', async () => {
+    const store = await open();
+    const [holder, ranger, asker] = [await begin(store), await begin(store), await begin(store)];
+    await holder.tx.lock(['k', 'x']);
+    const granted: string[] = [];
+    note(granted, 'range', ranger.tx.lock({ prefix: key }));
+    note(granted, 'key', asker.tx.lock(['k', 'y']));
+    await letOthersRun();
+    expect(granted).toEqual([]);
+    await holder.commit();
+    await letOthersRun();
+    expect(granted).toEqual(['range']);
+    await ranger.commit();
+    await letOthersRun();
+    expect(granted).toEqual(['range', 'key']);
+  });
+}
+
+function snapshots(open: OpenStore): void {
+  test('lock taken before the first read precedes the snapshot: what was committed while it waited is no conflict', async () => {
+    const store = await open();
+    const [first, second] = [await begin(store), await begin(store)];
+    await first.tx.lock(key);
+    const waiting = second.tx.lock(key);
+    first.tx.set(key, Number((await first.tx.get(key)) ?? 0) + 1);
+    await first.commit();
+    await waiting;
+    second.tx.set(key, Number((await second.tx.get(key)) ?? 0) + 1);
+    await second.commit();
+    expect(await look(store, key)).toBe(2);
+  });
+
+  test('lock lets many read-modify-writes of one key through without a single second run', async () => {
+    const store = await open();
+    const increment = async (tx: Transaction): Promise<void> => {
+      await tx.lock(key);
+      tx.set(key, Number((await tx.get(key)) ?? 0) + 1);
+    };
+    await Promise.all(Array.from({ length: 30 }, () => store.transact(increment, { attemptsMax: 1 })));
+    expect(await look(store, key)).toBe(30);
+  });
+
+  test('lock taken after the first read does not move the snapshot', async () => {
+    const store = await open();
+    const session = await begin(store);
+    await session.tx.get(key);
+    await put(store, key, 'competitor');
+    await session.tx.lock(key);
+    expect(await session.tx.get(key)).toBeUndefined();
+    session.tx.set(key, 'own');
+    await faultOf(ConflictError, session.commit());
+  });
+
+  test('lock stops no reads: those of others see what was committed last', async () => {
+    const store = await open();
+    await put(store, key, 1);
+    const holder = await begin(store);
+    await holder.tx.lock({});
+    holder.tx.set(key, 2);
+    expect(await look(store, key)).toBe(1);
+    expect(await store.transact((tx) => tx.get(key))).toBe(1);
+    await holder.commit();
+  });
+}
+
+function commitsBehind(open: OpenStore): void {
+  const writes: [string, Key | Range, LockOptions, (tx: Transaction) => unknown][] = [
+    ['sets a locked key', key, {}, (tx) => tx.set(key, 'second')],
+    ['deletes a locked key', key, {}, (tx) => tx.delete(key)],
+    ['adds to a locked key', key, {}, (tx) => tx.add(key, 1)],
+    ['sets a key that is locked as shared', key, shared, (tx) => tx.set(key, 'second')],
+    ['creates a key in a locked range', { prefix: ['k'] }, {}, (tx) => tx.set(['k', 'new'], 'second')],
+  ];
+
+  test.each(writes)(
+    'lock makes a commit wait that %s, and nothing of it is visible meanwhile',
+    async (_, target, options, write) => {
+      const store = await open();
+      const [holder, writer] = [await begin(store), await begin(store)];
+      await holder.tx.lock(target, options);
+      await write(writer.tx);
+      writer.tx.set(other, true);
+      const ended: string[] = [];
+      const commit = writer.commit();
+      note(ended, 'writer', commit);
+      await letOthersRun();
+      expect(ended).toEqual([]);
+      expect(await look(store, other)).toBeUndefined();
+      await holder.rollback();
+      await commit;
+      expect(await look(store, other)).toBe(true);
+    },
+  );
+
+  test('lock does not make a commit wait that writes other keys, or keys that it locked itself', async () => {
+    const store = await open();
+    const [holder, writer] = [await begin(store), await begin(store)];
+    await holder.tx.lock(key);
+    await writer.tx.lock(other);
+    writer.tx.set(other, 'other');
+    writer.tx.set(['k\0'], 'neighbour');
+    await writer.commit();
+    expect(await look(store, other)).toBe('other');
+    holder.tx.set(key, 'own');
+    await holder.commit();
+    expect(await look(store, key)).toBe('own');
+  });
+
+  test('lock holds back a commit, which is then validated against what the holder committed', async () => {
+    const store = await open();
+    const [holder, blind, reader] = [await begin(store), await begin(store), await begin(store)];
+    await holder.tx.lock(key);
+    blind.tx.set(key, 'blind');
+    await reader.tx.get(key);
+    reader.tx.set(key, 'by what it read');
+    const blindCommit = blind.commit();
+    const readerCommit = faultOf(ConflictError, reader.commit());
+    holder.tx.set(key, 'holder');
+    await holder.commit();
+    await blindCommit;
+    expect((await readerCommit).keys).toEqual([key]);
+    expect(await look(store, key)).toBe('blind');
+  });
+
+  test('lock asked for after a commit began to wait is granted after that commit', async () => {
+    const store = await open();
+    const [holder, writer, late] = [await begin(store), await begin(store), await begin(store)];
+    await holder.tx.lock(key);
+    writer.tx.set(key, 'writer');
+    const commit = writer.commit();
+    const waiting = late.tx.lock(key);
+    await holder.commit();
+    await waiting;
+    expect(await late.tx.get(key)).toBe('writer');
+    await commit;
+  });
+}
+
+function waits(open: OpenStore, supports: StoreCapabilities): void {
+  test('lock with timeoutMs 0 is granted if it is free and refused at once with LockTimeoutError if not', async () => {
+    const store = await open();
+    const [holder, asker] = [await begin(store), await begin(store)];
+    await holder.tx.lock(key, { timeoutMs: 0 });
+    const fault = await faultOf(LockTimeoutError, asker.tx.lock(key, { timeoutMs: 0 }));
+    expect([fault.timeoutMs, fault.effect]).toEqual([0, 'did-not-happen']);
+    expect(fault.target).toContain('k');
+  });
+
+  test('lock that is not granted within timeoutMs fails, leaves the queue, and the body may go on', async () => {
+    const store = await open();
+    const [holder, impatient, patient] = [await begin(store), await begin(store), await begin(store)];
+    await holder.tx.lock(key, shared);
+    const failing = faultOf(LockTimeoutError, impatient.tx.lock(key, { timeoutMs: 10 }));
+    const waiting = patient.tx.lock(key, shared);
+    expect((await failing).timeoutMs).toBe(10);
+    await waiting;
+    impatient.tx.set(other, 'went on');
+    await impatient.commit();
+    expect(await look(store, other)).toBe('went on');
+  });
+
+  test('lock that failed ends transact with LockTimeoutError, without a second run', async () => {
+    const store = await open();
+    const holder = await begin(store);
+    await holder.tx.lock(key);
+    let runs = 0;
+    const failing = store.transact(async (tx) => {
+      runs++;
+      tx.set(other, true);
+      await tx.lock(key, { timeoutMs: 0 });
+    });
+    await faultOf(LockTimeoutError, failing);
+    expect(runs).toBe(1);
+    expect(await look(store, other)).toBeUndefined();
+  });
+
+  test('lock whose signal fires leaves the queue with AbortedError, and the body may go on', async () => {
+    const store = await open();
+    const [holder, aborting, patient] = [await begin(store), await begin(store), await begin(store)];
+    await holder.tx.lock(key, shared);
+    const caller = new AbortController();
+    const failing = faultOf(AbortedError, aborting.tx.lock(key, { signal: caller.signal }));
+    const waiting = patient.tx.lock(key, shared);
+    caller.abort();
+    await failing;
+    await waiting;
+    await faultOf(AbortedError, aborting.tx.lock(other, { signal: caller.signal }));
+    aborting.tx.set(other, 'went on');
+    await aborting.commit();
+    expect(await look(store, other)).toBe('went on');
+  });
+
+  test('lock ends its wait when the signal of its transaction fires', async () => {
+    const store = await open();
+    const caller = new AbortController();
+    const [holder, aborting] = [await begin(store), await begin(store, { signal: caller.signal })];
+    await holder.tx.lock(key);
+    const waiting = aborting.tx.lock(key);
+    waiting.catch(() => undefined);
+    caller.abort();
+    await faultOf(AbortedError, aborting.commit());
+    await expect(waiting).rejects.toThrow();
+  });
+
+  if (!supports.injectedWorld) return;
+
+  test('lock waits lockTimeoutMs unless told otherwise, and so does a commit behind a lock', async () => {
+    const { world, passAll } = heldTimers();
+    const store = await open(world);
+    const [holder, asker, writer] = [await begin(store), await begin(store), await begin(store)];
+    await holder.tx.lock(key);
+    const asking = faultOf(LockTimeoutError, asker.tx.lock(key));
+    writer.tx.set(key, 1);
+    const committing = faultOf(LockTimeoutError, writer.commit());
+    await letOthersRun();
+    passAll();
+    expect((await asking).timeoutMs).toBe(limits.lockTimeoutMs);
+    expect((await committing).timeoutMs).toBe(limits.lockTimeoutMs);
+    await holder.commit();
+    expect(await look(store, key)).toBeUndefined();
+  });
+}
+
+/** The real world, but for its long timers: they fire when the test says so. */
+function heldTimers(): { world: World; passAll: () => void } {
+  const held = new Set<() => void>();
+  const after = (delayMs: number, act: () => void): (() => void) => {
+    if (delayMs < limits.lockTimeoutMs) return realWorld.after(delayMs, act);
+    const timer = (): void => act();
+    held.add(timer);
+    return () => held.delete(timer);
+  };
+  return {
+    world: { ...realWorld, after },
+    passAll(): void {
+      for (const act of held) act();
+    },
+  };
+}
+
+function release(open: OpenStore): void {
+  const endings: [string, (holder: Session, store: Store) => Promise<unknown>][] = [
+    ['commits', (holder) => holder.commit()],
+    ['throws', (holder) => holder.rollback()],
+    [
+      'meets a conflict',
+      async (holder, store) => {
+        await holder.tx.get(other);
+        await put(store, other, 'competitor');
+        holder.tx.set(['elsewhere'], true);
+        await faultOf(ConflictError, holder.commit());
+      },
+    ],
+  ];
+
+  test.each(endings)('lock is held until its attempt %s, and then free', async (_, end) => {
+    const store = await open();
+    const [holder, asker] = [await begin(store), await begin(store)];
+    await holder.tx.lock(key);
+    await faultOf(LockTimeoutError, asker.tx.lock(key, { timeoutMs: 0 }));
+    await end(holder, store);
+    await asker.tx.lock(key, { timeoutMs: 0 });
+  });
+
+  test('lock of an attempt is free when the next attempt runs', async () => {
+    const store = await open();
+    let runs = 0;
+    await store.transact(async (tx) => {
+      if (runs++ === 0) {
+        await tx.lock(key);
+        await tx.get(other);
+        await put(store, other, 'competitor');
+        tx.set(['elsewhere'], true);
+      } else {
+        await store.transact((competitor) => competitor.lock(key, { timeoutMs: 0 }));
+      }
+    });
+    expect(runs).toBe(2);
+  });
+}
