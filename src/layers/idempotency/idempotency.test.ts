@@ -363,7 +363,10 @@ function allEntries(prefix: Key = []): Promise<readonly Entry[]> {
 
 async function states(): Promise<readonly unknown[]> {
   const records = await allEntries(['idempotency', 'record']);
-  return records.map(({ value }) => Object.entries(value ?? {}).find(([name]) => name === 'state')?.[1]);
+  return records.map(({ value }) => {
+    const fields: object = Object(value);
+    return 'state' in fields ? fields.state : undefined;
+  });
 }
 
 async function onlyOneDueEntry(): Promise<void> {
