@@ -121,8 +121,9 @@ describe('a duplicate in flight', () => {
     ]);
     await until(() => gates.length === 2);
     gates[1]?.resolve(new Response('done'));
-    const outcomes = (await Promise.all(waiters)).map(outcomeOf).sort();
-    expect(outcomes).toEqual(['executed', 'replayed', 'replayed']);
+    const outcomes = (await Promise.all(waiters)).map(outcomeOf);
+    expect(outcomes.filter((outcome) => outcome === 'executed')).toHaveLength(1);
+    expect(outcomes.filter((outcome) => outcome === 'replayed')).toHaveLength(2);
     expect(await store.read((tx) => tx.get(['executions']))).toBe(1);
   });
 
