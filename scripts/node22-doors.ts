@@ -11,12 +11,12 @@ import { openStore } from 'semel/embedded';
 
 const root = join(import.meta.dirname, '..');
 
-test('package.json declares the version that this runs on', async () => {
+await test('package.json declares the version that this runs on', async () => {
   const { engines }: { engines: { node: string } } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
   assert.equal(`${engines.node}.0`, `>=${process.versions.node}`);
 });
 
-test('every door opens and leads to dist', async () => {
+await test('every door opens and leads to dist', async () => {
   const { exports }: { exports: Record<string, unknown> } = JSON.parse(
     await readFile(join(root, 'package.json'), 'utf8'),
   );
@@ -25,11 +25,12 @@ test('every door opens and leads to dist', async () => {
   for (const door of doors) {
     const specifier = door.replace(/^\./, 'semel');
     assert.match(import.meta.resolve(specifier), /\/dist\//);
-    assert.ok(Object.keys(await import(specifier)).length > 0, `${specifier} exports nothing`);
+    const names: object = await import(specifier);
+    assert.ok(Object.keys(names).length > 0, `${specifier} exports nothing`);
   }
 });
 
-test('a store keeps what it acknowledged, over a restart', async () => {
+await test('a store keeps what it acknowledged, over a restart', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'semel-node22-'));
   const key: Key = ['account', 1n];
   try {
@@ -55,7 +56,7 @@ test('a store keeps what it acknowledged, over a restart', async () => {
   }
 });
 
-test('of two transactions that read and write one key, both take effect', async () => {
+await test('of two transactions that read and write one key, both take effect', async () => {
   const store = await openStore();
   const increment = () =>
     store.transact(async (tx) => {
