@@ -1,0 +1,102 @@
+import { parseArgs } from 'node:util';
+import { killClasses } from './kill-point.ts';
+import type { RoundPlan } from './plan.ts';
+import type { RoundResult } from './round.ts';
+import { roundsMin, torture, type Tally, type TortureReport } from './torture.ts';
+
+const help = `npm run torture -- --rounds N --seed S
+
+Kills the real service, in every way that sim/torture/kill-point.ts names, while clients send it operations many times over;
+starts it again; and checks that each operation took effect once.
+
+  --rounds N   how often (default 200, at least ${roundsMin}: each way once)
+  --seed S     which plan: what is sent, and where each kill strikes (default 1)
+
+Exit codes: 0 clean, 1 a promise was broken or a kind of kill never struck, 2 it could not run.
+`;
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(argv: readonly string[]): Promise<0 | 1 | 2> {
+  try {
+    const asked = parse(argv);
+    if (asked === 'help') {
+      process.stdout.write(help);
+      return 0;
+    }
+    console.log(`torture: ${asked.rounds} rounds, seed ${asked.seed}`);
+    const startedMs = performance.now();
+    const report = await torture({ ...asked, onRound: printRound });
+    printTally(asked.rounds, report.tally, performance.now() - startedMs);
+    return conclude(asked.seed, report);
+  } catch (error) {
+    process.stderr.write(`torture: could not run: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    return 2;
+  }
+}
+
+function parse(argv: readonly string[]): 'help' | { readonly rounds: number; readonly seed: number } {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      rounds: { type: 'string', default: '200' },
+      seed: { type: 'string', default: '1' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) return 'help';
+  return { rounds: whole('--rounds', values.rounds, roundsMin), seed: whole('--seed', values.seed, 0) };
+}
+
+function whole(flag: string, given: string, min: number): number {
+  const number = Number(given);
+  if (!/^[0-9]+$/.test(given) || !Number.isSafeInteger(number) || number < min) {
+    throw new Error(`${flag} is ${JSON.stringify(given)}; expected a whole number from ${min}`);
+  }
+  return number;
+}
+
+function printRound({ round, turn, killClass, strike, clients }: RoundPlan, result: RoundResult): void {
+  const where = strike.by === 'process' ? `${strike.point} ${strike.hit}` : `by the ${strike.by}`;
+  const plan = `round ${round}${turn === 1 ? '' : `, turn ${turn}`}: ${killClass} (${where}), ${clients.length} clients`;
+  const found =
+    result.missed === undefined
+      ? `${result.cut} requests cut, ${result.unanswered} operations unanswered`
+      : `missed: ${result.missed}`;
+  console.log(`${plan}; ${found}`);
+}
+
+function printTally(rounds: number, tally: Tally, elapsedMs: number): void {
+  const { operations, requests, replays, misses, kills } = tally;
+  console.log('');
+  const rows: readonly (readonly [string, number])[] = [
+    ['rounds', rounds],
+    ['operations', operations],
+    ['requests', requests],
+    ['of them duplicates', requests - operations],
+    ['replays compared', replays],
+    ['misses', misses],
+    ['seconds', Math.round(elapsedMs / 1_000)],
+    ...killClasses.map((killClass) => [`kills ${killClass}`, kills[killClass]] as const),
+  ];
+  for (const [name, count] of rows) console.log(`${name.padEnd(30)}${String(count).padStart(8)}`);
+  console.log('');
+}
+
+function conclude(seed: number, report: TortureReport): 0 | 1 {
+  if (report.outcome === 'clean') {
+    const empty = killClasses.filter((killClass) => report.tally.kills[killClass] === 0);
+    if (empty.length > 0) {
+      console.log(`torture: no kill ${empty.join(', ')}`);
+      return 1;
+    }
+    console.log('torture: clean');
+    return 0;
+  }
+  const { violation, round, story, directory } = report;
+  console.log(`torture: violated in round ${round} of seed ${seed}: ${violation.message}`);
+  if (violation.operation !== undefined) console.log(`operation ${violation.operation}; all that its clients know:`);
+  for (const line of story) console.log(`  ${line}`);
+  console.log(`data, journal and the log of the service are kept in ${directory}`);
+  return 1;
+}
