@@ -1,0 +1,177 @@
+import { once as event } from 'node:events';
+import { connect } from 'node:net';
+import { PassThrough } from 'node:stream';
+import Fastify, { type FastifyInstance } from 'fastify';
+import type { Transaction } from 'semel';
+import { openStore, type EmbeddedStore } from 'semel/embedded';
+import { createOnce, type FastifyOnce, type OnceRoute } from 'semel/fastify';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+let store: EmbeddedStore;
+let app: FastifyInstance;
+let once: FastifyOnce<Transaction>;
+let executions: number;
+
+beforeEach(async () => {
+  store = await openStore();
+  app = Fastify();
+  once = createOnce(store, { scope: () => 'one' });
+  executions = 0;
+});
+
+afterEach(async () => {
+  await app.close();
+  await store.close();
+});
+
+const echo: OnceRoute<Transaction> = {
+  method: 'POST',
+  url: '/',
+  async handler(request) {
+    executions += 1;
+    return new Response(await request.text());
+  },
+};
+
+async function listening() {
+  const origin = await app.listen({ port: 0 });
+  return (
+    body: NonNullable<RequestInit['body']>,
+    contentType: string | undefined = 'application/json',
+  ): Promise<Response> =>
+    fetch(origin, {
+      method: 'POST',
+      headers: { 'idempotency-key': 'k', ...(contentType === '' ? {} : { 'content-type': contentType }) },
+      body,
+      duplex: 'half',
+    });
+}
+
+describe('the raw body', () => {
+  test('the raw body reaches the handler whatever parsers the scopes around have', async () => {
+    app.removeContentTypeParser('application/json');
+    app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, _body, done) =>
+      done(null, 'parsed away'),
+    );
+    app.register(once(echo));
+    const send = await listening();
+    expect(await (await send('{ "a" : 1 }')).text()).toBe('{ "a" : 1 }');
+  });
+
+  test.each(['application/json', 'text/plain; charset=latin1', 'application/x-www-form-urlencoded', 'image/png', ''])(
+    'the raw body may be of any media type: %j',
+    async (mediaType) => {
+      app.register(once(echo));
+      const send = await listening();
+      const sent = Uint8Array.from([0, 255, 128, 10]);
+      expect(await (await send(sent, mediaType)).bytes()).toEqual(
+        new TextEncoder().encode(new TextDecoder().decode(sent)),
+      );
+    },
+  );
+
+  test('the raw body decides: documents that a parser would take for the same are two requests', async () => {
+    app.register(once(echo));
+    const send = await listening();
+    await send('{"amount":9007199254740993}');
+    expect((await send('{"amount":9007199254740992}')).headers.get('idempotency-outcome')).toBe('mismatch');
+  });
+
+  test('the raw body may come in pieces, its length not told beforehand', async () => {
+    app.register(once(echo));
+    const send = await listening();
+    const pieces = ReadableStream.from(['{"a"', ':1}'].map((piece) => new TextEncoder().encode(piece)));
+    expect(await (await send(pieces)).text()).toBe('{"a":1}');
+  });
+
+  test('the raw body that breaks off executes nothing', async () => {
+    const failed = Promise.withResolvers<void>();
+    app.addHook('onRequestAbort', async (_request) => failed.resolve());
+    app.register(once(echo));
+    const origin = await app.listen({ port: 0 });
+    const socket = connect(Number(new URL(origin).port));
+    const arrived = event(app.server, 'request');
+    socket.write('POST / HTTP/1.1\r\nHost: x\r\nIdempotency-Key: k\r\nContent-Length: 100\r\n\r\nhalf');
+    await arrived;
+    socket.destroy();
+    await failed.promise;
+    expect(executions).toBe(0);
+  });
+});
+
+describe('a schema', () => {
+  const schema = { body: { type: 'object', required: ['amount'], properties: { amount: { type: 'integer' } } } };
+
+  test('a schema refuses a body before the claim, so the key is not consumed', async () => {
+    app.register(once({ ...echo, schema }));
+    const send = await listening();
+    expect((await send('{"amount":"much"}')).status).toBe(400);
+    expect((await send('no json')).status).toBe(400);
+    expect(executions).toBe(0);
+    expect((await send('{"amount":5}')).headers.get('idempotency-outcome')).toBe('executed');
+  });
+
+  test('a schema may alter the document that hooks see, yet the handler reads what was sent', async () => {
+    const seen: unknown[] = [];
+    app.addHook('preHandler', async ({ body }) => void seen.push(body));
+    app.register(once({ ...echo, schema }));
+    const send = await listening();
+    expect(await (await send('{"amount":"5"}')).text()).toBe('{"amount":"5"}');
+    expect(seen).toEqual([{ amount: 5 }]);
+  });
+});
+
+describe('a body that is too large', () => {
+  test.each([
+    ['its length told beforehand', () => 'x'.repeat(5_000_000)],
+    ['in pieces', () => new Blob(['x'.repeat(5_000_000)]).stream()],
+  ])('a body that is too large, %s, gets a 413 problem that a client still sending can read', async (_how, make) => {
+    app.register(once(echo, { bodyBytesMax: 1_000 }));
+    const send = await listening();
+    const response = await send(make());
+    expect(response.status).toBe(413);
+    expect(response.headers.get('content-type')).toBe('application/problem+json');
+    expect(await response.json()).toMatchObject({
+      type: 'https://semel.dev/problems/body-too-large',
+      bodyBytesMax: 1_000,
+    });
+    expect(executions).toBe(0);
+    expect((await send('small')).headers.get('idempotency-outcome')).toBe('executed');
+  });
+
+  test("a body that is too large for Fastify's own bound may be allowed by the route", async () => {
+    app = Fastify({ bodyLimit: 10 });
+    app.register(once(echo, { bodyBytesMax: 100 }));
+    const send = await listening();
+    expect((await send('x'.repeat(100))).status).toBe(200);
+  });
+});
+
+describe('a route at start', () => {
+  test('a route at start is refused under a preParsing hook of a scope around it', async () => {
+    app.addHook('preParsing', async () => new PassThrough());
+    app.register(once(echo));
+    await expect(app.ready()).rejects.toThrow(/under a preParsing hook, which may replace the body/);
+  });
+
+  test('a route at start is refused when another plugin gives it a preParsing hook', async () => {
+    app.addHook('onRoute', (route) => {
+      route.preParsing = async () => new PassThrough();
+    });
+    app.register(once(echo));
+    await expect(app.ready()).rejects.toThrow(/under a preParsing hook/);
+  });
+
+  test('a route at start is accepted beside a scope with such a hook', async () => {
+    app.register(async (other) => {
+      other.addHook('preParsing', async () => new PassThrough());
+    });
+    app.register(once(echo));
+    await expect(app.ready()).resolves.toBeDefined();
+  });
+
+  test('a route at start is refused without a handler', () => {
+    // @ts-expect-error it is what a route is for
+    expect(() => once({ method: 'POST', url: '/' })).toThrow(/handler/);
+  });
+});
