@@ -2,8 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openStore } from 'semel/embedded';
-import { onTestFinished } from 'vitest';
-import { storeContract } from '../../testing/store-contract.ts';
+import { storeContract } from 'semel/testing';
+import { describe, onTestFinished } from 'vitest';
+import { clockContract } from '../../testing/store-contract/clock-contract.ts';
 
 storeContract('the embedded engine in memory', (world) => openStore({ ...(world && { world }) }), {
   injectedWorld: true,
@@ -19,5 +20,14 @@ storeContract(
   { injectedWorld: true },
 );
 
-// Its randomness and timers are the real ones anyway; so this proves the suite for engines that have a clock of their own.
-storeContract('the embedded engine by its own clock', () => openStore(), { injectedWorld: false });
+// The suite as it is for engines that take no world from outside.
+describe('the embedded engine by its own clock', () => {
+  clockContract(
+    async () => {
+      const store = await openStore();
+      onTestFinished(() => store.close());
+      return store;
+    },
+    { injectedWorld: false },
+  );
+});

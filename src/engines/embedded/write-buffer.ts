@@ -95,7 +95,8 @@ export type Sum =
 export function sumOf(base: Value | undefined, additions: readonly Addition[]): Sum {
   let sum: number | bigint | undefined;
   for (const { amount, min, max } of additions) {
-    const before: Value = sum ?? base ?? (typeof amount === 'bigint' ? 0n : 0);
+    const absent = typeof amount === 'bigint' ? 0n : 0;
+    const before: Value = sum ?? (base === undefined ? absent : base);
     if (typeof before === 'number' && typeof amount === 'number' && Number.isSafeInteger(before)) sum = before + amount;
     else if (typeof before === 'bigint' && typeof amount === 'bigint') sum = before + amount;
     else return { outcome: 'refused', reason: 'not-addable' };

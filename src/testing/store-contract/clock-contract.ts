@@ -129,13 +129,14 @@ function version(open: OpenStore): void {
     const store = await open();
     await put(store, ['added'], 1);
     const version = await store.transact(async (tx) => {
+      const { version } = tx;
       tx.set(key, 1);
       await tx.add(['added'], 1);
       await tx.nest((inner) => {
-        expect(inner.version).toBe(tx.version);
+        expect(inner.version).toBe(version);
         inner.set(['nested'], 1);
       });
-      return tx.version;
+      return version;
     });
     await store.read(async (tx) => {
       for (const written of [key, ['added'], ['nested']]) expect((await tx.getEntry(written))?.version).toBe(version);

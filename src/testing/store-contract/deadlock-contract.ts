@@ -43,7 +43,7 @@ function victims(open: OpenStore): void {
         { transaction: 'younger', waitsFor: expect.stringContaining('x') },
         { transaction: 'elder', waitsFor: expect.stringContaining('y') },
       ]);
-      await younger.rollback();
+      await faultOf(DeadlockError, younger.commit());
       await eldersWait;
       await elder.commit();
     },
@@ -70,7 +70,7 @@ function victims(open: OpenStore): void {
     await younger.tx.lock(x, { mode: 'shared' });
     const eldersWait = elder.tx.lock(x);
     await faultOf(DeadlockError, younger.tx.lock(x));
-    await younger.rollback();
+    await faultOf(DeadlockError, younger.commit());
     await eldersWait;
     await elder.commit();
   });
@@ -82,7 +82,7 @@ function victims(open: OpenStore): void {
     await younger.tx.lock({ prefix: y });
     const eldersWait = elder.tx.lock(['y', 'inner']);
     await faultOf(DeadlockError, younger.tx.lock(['x', 'inner']));
-    await younger.rollback();
+    await faultOf(DeadlockError, younger.commit());
     await eldersWait;
   });
 
@@ -122,7 +122,7 @@ function cycles(open: OpenStore): void {
     'lock finds a deadlock of three when %s closes it; the youngest, c, is told the whole cycle',
     async (_, asking) => {
       const store = await open();
-      const sessions = new Map<string, { holds: Key; wants: Key; tx: Transaction; rollback: () => Promise<void> }>();
+      const sessions = new Map<string, { holds: Key; wants: Key; tx: Transaction; commit: () => Promise<void> }>();
       for (const [label, holds, wants] of [
         ['a', x, y],
         ['b', y, z],
@@ -144,9 +144,10 @@ function cycles(open: OpenStore): void {
         { transaction: 'a', waitsFor: expect.stringContaining('y') },
         { transaction: 'b', waitsFor: expect.stringContaining('z') },
       ]);
-      for (const label of ['c', 'b', 'a']) {
-        await sessions.get(label)?.rollback();
+      await faultOf(DeadlockError, () => sessions.get('c')?.commit());
+      for (const label of ['b', 'a']) {
         await waits.get(label);
+        await sessions.get(label)?.commit();
       }
     },
   );
@@ -246,7 +247,7 @@ function repeats(open: OpenStore): void {
     await elder.commit();
     await newcomerAsks.promise;
     await faultOf(DeadlockError, newcomer.tx.lock(y));
-    await newcomer.rollback();
+    await faultOf(DeadlockError, newcomer.commit());
     await victim;
     expect(runs).toBe(2);
   });

@@ -125,16 +125,13 @@ function waiters(open: OpenStore): void {
   test('lock refuses to be the one that waits beyond lockWaitersMax', async () => {
     const store = await open();
     const holder = await begin(store);
-    await holder.tx.lock(key);
-    const caller = new AbortController();
-    const body = (tx: Transaction): Promise<void> => tx.lock(key, { signal: caller.signal });
-    const waiting = Array.from({ length: limits.lockWaitersMax }, () => store.transact(body));
-    const outcomes = Promise.allSettled(waiting);
-    const fault = await faultOf(LimitExceededError, store.transact(body));
+    await holder.tx.lock({ prefix: key });
+    const wait = (number: number): Promise<void> => store.transact((tx) => tx.lock([...key, number]));
+    const waiting = Array.from({ length: limits.lockWaitersMax }, (_, number) => wait(number));
+    const fault = await faultOf(LimitExceededError, wait(-1));
     expect([fault.limit, fault.maximum]).toEqual(['lockWaitersMax', limits.lockWaitersMax]);
-    caller.abort();
-    await outcomes;
     await holder.commit();
+    await Promise.all(waiting);
     await store.transact((tx) => tx.lock(key, { timeoutMs: 0 }));
   });
 }

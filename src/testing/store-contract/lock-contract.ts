@@ -261,6 +261,7 @@ function commitsBehind(open: OpenStore): void {
     reader.tx.set(key, 'by what it read');
     const blindCommit = blind.commit();
     const readerCommit = faultOf(ConflictError, reader.commit());
+    await letOthersRun();
     holder.tx.set(key, 'holder');
     await holder.commit();
     await blindCommit;
@@ -274,6 +275,7 @@ function commitsBehind(open: OpenStore): void {
     await holder.tx.lock(key);
     writer.tx.set(key, 'writer');
     const commit = writer.commit();
+    await letOthersRun();
     const waiting = late.tx.lock(key);
     await holder.commit();
     await waiting;
