@@ -118,9 +118,12 @@ export function eraseRecord(tx: Transaction, name: OperationName, record: Idempo
 }
 
 function encodeRecord(record: IdempotencyRecord): Value {
-  if (record.state === 'cancelled') return { ...record };
-  const { fingerprint, ...rest } = record;
-  return { ...rest, algorithm: fingerprint.algorithm, digest: fingerprint.digest };
+  const { state, createdAt, completedAt, tombstoneUntil } = record;
+  if (state === 'cancelled') return { state, createdAt, completedAt, tombstoneUntil };
+  const { expiresAt, fingerprint } = record;
+  const { algorithm, digest } = fingerprint;
+  const outlived = { state, createdAt, completedAt, expiresAt, tombstoneUntil, algorithm, digest };
+  return state === 'complete' ? { ...outlived, result: record.result } : outlived;
 }
 
 export function decodeRecord(stored: Value): IdempotencyRecord {
