@@ -1,0 +1,197 @@
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { openapi } from './openapi.ts';
+import { problemOf, serviceUnderTest } from './service-under-test.ts';
+
+describe('what there is not', () => {
+  test.each(['/', '/v1', '/v1/', '/v2/kv', '/v1/transactions/', '/V1/kv', '/docs/nothing', '//', '/v1/operations/'])(
+    'GET %s is a problem, 404',
+    async (path) => {
+      const { send } = await serviceUnderTest();
+      const answer = await send('GET', path);
+      expect([answer.status, problemOf(answer)]).toEqual([404, 'route-unknown']);
+      expect(answer.headers.get('content-type')).toBe('application/problem+json');
+    },
+  );
+
+  test.each([
+    ['POST', '/v1/kv/a', 'DELETE, GET, HEAD, PUT'],
+    ['PATCH', '/v1/kv', 'GET, HEAD'],
+    ['OPTIONS', '/v1/kv', 'GET, HEAD'],
+    ['GET', '/v1/transactions', 'POST'],
+    ['DELETE', '/v1/operations/a', 'GET, HEAD'],
+    ['GET', '/v1/operations/a/cancel', 'POST'],
+    ['PROPFIND', '/v1/kv/a', 'DELETE, GET, HEAD, PUT'],
+  ])('%s %s is a problem, 405, that names what is allowed', async (method, path, allow) => {
+    const { send } = await serviceUnderTest();
+    const answer = await send(method, path);
+    expect([answer.status, problemOf(answer), answer.headers.get('allow')]).toEqual([405, 'method-not-allowed', allow]);
+  });
+
+  test.each([
+    ['GET / HTTP/1.1\r\nhost: a\r\nx: '.padEnd(40_000, 'x'), '431', 'head-too-large'],
+    ['nonsense\r\n\r\n', '400', 'request-malformed'],
+    ['POST /v1/transactions HTTP/1.1\r\nhost: a\r\ncontent-length: x\r\n\r\n', '400', 'request-malformed'],
+    ['GET /v1/kv/%zz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n', '400', 'request-malformed'],
+  ])('bytes that are no request get a problem as well: %#', async (bytes, status, name) => {
+    const { url } = await serviceUnderTest();
+    const socket = connect(Number(new URL(url).port), '127.0.0.1').end(bytes);
+    const answer = await text(socket);
+    expect(answer.slice(0, 12)).toBe(`HTTP/1.1 ${status}`);
+    expect(answer).toContain('application/problem+json');
+    expect(answer).toContain(`problems/${name}"`);
+  });
+
+  test('whatever is sent, nothing is answered with 500', async () => {
+    const { send } = await serviceUnderTest();
+    const method = fc.constantFrom('GET', 'PUT', 'POST', 'DELETE', 'PATCH');
+    const part = fc.oneof(
+      fc.constantFrom(
+        'v1',
+        'kv',
+        'transactions',
+        'operations',
+        'cancel',
+        '',
+        '%',
+        '%00',
+        '%ff',
+        '..',
+        '?',
+        '&',
+        '=',
+        'cursor=',
+        'limit=',
+        'prefix=',
+      ),
+      fc.string({ unit: 'binary', maxLength: 5 }).map((text) => encodeURIComponent(text)),
+    );
+    const path = fc.oneof(
+      fc.array(part, { maxLength: 6 }).map((parts) => `/${parts.join('/')}`),
+      fc.array(part, { maxLength: 4 }).map((parts) => `/v1/kv?${parts.join('')}`),
+      fc.constantFrom('/v1/kv/a', '/v1/transactions', '/v1/kv'),
+    );
+    const mutation = fc.record({ set: fc.anything(), add: fc.anything(), key: fc.anything() }, { requiredKeys: [] });
+    const transaction = fc.record(
+      { checks: fc.array(fc.anything()), reads: fc.array(fc.string()), mutations: fc.array(mutation) },
+      { requiredKeys: [] },
+    );
+    const body = fc.oneof(
+      fc.uint8Array({ maxLength: 30 }),
+      fc.json(),
+      transaction.map((value) => fc.stringify(value)),
+      transaction.map((value) => JSON.stringify(value, (_, member) => (typeof member === 'bigint' ? 1 : member)) ?? ''),
+    );
+    const visible = fc.string({ maxLength: 12 });
+    const headers = fc.record(
+      { 'idempotency-key': visible, 'if-match': visible, 'if-none-match': visible, 'content-type': visible },
+      { requiredKeys: [] },
+    );
+    await fc.assert(
+      fc.asyncProperty(method, path, headers, body, async (method, path, given, body) => {
+        const headers = Object.fromEntries(Object.entries(given).map(([name, value]) => [name, value.trim()]));
+        const { status } = await send(method, path, { headers, ...(method === 'GET' ? {} : { body }) });
+        expect(status).toBeLessThan(500);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});
+
+describe('the log', () => {
+  test('the log has the route’s pattern, and no key, value, tenant or secret', async () => {
+    const { send, log, disk } = await serviceUnderTest();
+    const headers = { 'idempotency-key': 'SECRET-0', authorization: 'Bearer SECRET-1' };
+    await send('PUT', '/v1/kv/SECRET-2?x=SECRET-3', { headers, body: '"SECRET-4"' });
+    await send('PUT', '/v1/kv/SECRET-2', { headers, body: 'SECRET-5' });
+    await send('GET', '/v1/kv?prefix=SECRET-6&limit=x');
+    await send('GET', '/SECRET-7');
+    await send('GET', '/v1/kv/SECRET-%');
+    disk.failSync(disk.syncs + 1);
+    await send('PUT', '/v1/kv/SECRET-8', { body: '"SECRET-9"' });
+    await send('PUT', '/v1/kv/SECRET-8', { body: '"SECRET-9"' });
+    const lines = log.map((line): Record<string, unknown> => JSON.parse(line));
+    expect(lines.some(({ route }) => route === '/v1/kv/*')).toBe(true);
+    expect(lines.some(({ level }) => level === 'error')).toBe(true);
+    expect(new Set(lines.map(({ level }) => level))).toEqual(new Set(['info', 'debug', 'error']));
+    expect(log.join('')).not.toContain('SECRET');
+  });
+});
+
+describe('/healthz and /readyz', () => {
+  test('/readyz is 503 once a sync has failed: writes are refused, reads go on', async () => {
+    const { send, disk, put } = await serviceUnderTest();
+    await put('a', 1);
+    expect((await send('GET', '/readyz')).status).toBe(200);
+    disk.failSync(disk.syncs + 1);
+    const headers = { 'idempotency-key': 'one' };
+    const unknown = await send('PUT', '/v1/kv/a', { headers, body: '2' });
+    expect([unknown.status, problemOf(unknown)]).toEqual([503, 'commit-unknown']);
+    const poisoned = await send('PUT', '/v1/kv/a', { body: '3' });
+    expect([poisoned.status, problemOf(poisoned)]).toEqual([503, 'poisoned']);
+    expect(problemOf(await send('GET', '/readyz'))).toBe('poisoned');
+    expect((await send('GET', '/healthz')).status).toBe(200);
+    expect((await send('GET', '/v1/kv/a')).json).toMatchObject({ value: 1 });
+    expect((await send('GET', '/metrics')).text).toContain('semel_store_poisoned 1');
+  });
+});
+
+describe('/metrics', () => {
+  test('/metrics counts outcomes, duplicates, syncs and what was recovered', async () => {
+    const { send } = await serviceUnderTest();
+    const transaction = { headers: { 'idempotency-key': 'one' }, body: { reads: ['a'] } };
+    for (const _ of [1, 2, 3, 4]) await send('POST', '/v1/transactions', transaction);
+    await send('POST', '/v1/transactions', { ...transaction, body: { reads: ['b'] } });
+    const { text, headers } = await send('GET', '/metrics');
+    expect(headers.get('content-type')).toContain('text/plain');
+    for (const line of [
+      'semel_operations_total{outcome="executed"} 1',
+      'semel_operations_total{outcome="replayed"} 3',
+      'semel_operations_total{outcome="mismatch"} 1',
+      'semel_operations_total{outcome="expired"} 0',
+      'semel_duplicates_suppressed 4',
+      'semel_duplicate_suppression_ratio 0.8',
+      'semel_operations_in_flight 0',
+      'semel_store_conflicts_total 0',
+      'semel_store_retries_total{fault="conflict"} 0',
+      'semel_store_recovered{fact="entries"} 0',
+      'semel_http_request_seconds_count{method="POST",route="/v1/transactions",status="409"} 1',
+    ]) {
+      expect(text).toContain(`${line}\n`);
+    }
+    expect(text).toMatch(/semel_store_batch_entries_count [1-9]/);
+    expect(text).toMatch(/semel_store_sync_seconds_sum \d/);
+  });
+});
+
+describe('/openapi.json and /docs', () => {
+  test('/openapi.json describes every route that there is, and no other', async () => {
+    const { send } = await serviceUnderTest();
+    const { json } = await send('GET', '/openapi.json');
+    expect(json).toEqual(JSON.parse(JSON.stringify(openapi())));
+    for (const [template, item] of Object.entries(openapi().paths)) {
+      const path = template.replace(/\{.*?\}/, 'x');
+      const described = ['get', 'put', 'post', 'delete'].filter((method) => method in item);
+      const allowed = await send('PROPFIND', path);
+      const methods = allowed.headers.get('allow')?.toLowerCase().split(', ');
+      expect(methods?.filter((method) => method !== 'head')).toEqual(described.toSorted());
+    }
+  });
+
+  test('/docs is a page that needs nothing from anywhere else', async () => {
+    const { send } = await serviceUnderTest();
+    const page = await send('GET', '/docs');
+    expect(page.status).toBe(200);
+    const script = await send('GET', '/docs/static/swagger-initializer.js');
+    const sources = [...page.text.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, source]) => source ?? '');
+    expect(sources.length).toBeGreaterThan(3);
+    for (const source of sources) {
+      expect(source).not.toMatch(/^(https?:)?\/\//);
+      expect((await send('GET', `/docs/${source.replace(/^\.\//, '').replace(/^\/docs\//, '')}`)).status).toBe(200);
+    }
+    expect(script.text).not.toMatch(/validator\.swagger\.io/);
+    expect(page.headers.get('content-security-policy')).toContain("default-src 'self'");
+  });
+});
