@@ -6,7 +6,7 @@ import { openapi } from './openapi.ts';
 import { problemOf, serviceUnderTest } from './service-under-test.ts';
 
 describe('what there is not', () => {
-  test.each(['/', '/v1', '/v1/', '/v2/kv', '/v1/transactions/', '/V1/kv', '/docs/nothing', '//', '/v1/operations/'])(
+  test.each(['/', '/v1', '/v1/', '/v2/kv', '/v1/transactions/', '/V1/kv', '/docs/nothing', '//'])(
     'GET %s is a problem, 404',
     async (path) => {
       const { send } = await serviceUnderTest();
@@ -95,7 +95,7 @@ describe('what there is not', () => {
         const { status } = await send(method, path, { headers, ...(method === 'GET' ? {} : { body }) });
         expect(status).toBeLessThan(500);
       }),
-      { numRuns: 1_000 },
+      { numRuns: 300 },
     );
   });
 });

@@ -1,5 +1,12 @@
 import { STATUS_CODES } from 'node:http';
-import { LogController, fastify, type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify';
+import {
+  LogController,
+  fastify,
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from 'fastify';
 import type { Store, World } from 'semel';
 import type { ApiKeys } from './api-keys.ts';
 import { identifyCallers } from './caller.ts';
@@ -33,10 +40,13 @@ export async function buildApplication(parts: ApplicationParts): Promise<Fastify
   const app = bareApplication(parts.log);
   const methods = new Methods(app);
   observe(app, parts);
-  app.addHook('onRequest', async (_, reply) => {
-    if (!health.stopping) return undefined;
-    reply.header('connection', 'close');
-    return sendProblem(reply, 'stopping', 'nothing took effect; send the request again, elsewhere or later');
+  app.addHook('onRequest', async (request, reply) => {
+    if (health.stopping) {
+      reply.header('connection', 'close');
+      return sendProblem(reply, 'stopping', 'nothing took effect; send the request again, elsewhere or later');
+    }
+    // Now, for Fastify would read the body before it says that there is nobody to read it for.
+    return request.is404 ? refuseRoute(request, reply, methods) : undefined;
   });
   app.setErrorHandler((error, request, reply) => {
     const document = problemOfFault(error);
@@ -46,16 +56,14 @@ export async function buildApplication(parts: ApplicationParts): Promise<Fastify
     if (document.status === 503) reply.header('retry-after', '1');
     return sendProblemDocument(reply, document);
   });
-  app.setNotFoundHandler(async (request, reply) => {
-    const allowed = methods.allowedAt(request.originalUrl);
-    if (allowed === undefined) return sendProblem(reply, 'route-unknown', 'the page at /docs lists what there is');
-    reply.header('allow', allowed);
-    return sendProblem(reply, 'method-not-allowed', `this path takes ${allowed}`);
-  });
+  app.setNotFoundHandler((request, reply) => refuseRoute(request, reply, methods));
   await addDocumentation(app);
   addHealthRoutes(app, health);
   await app.register(async (api) => {
     identifyCallers(api, apiKeys);
+    // The routes that want a body read it themselves; to the others it means nothing, whatever its type.
+    api.removeAllContentTypeParsers();
+    api.addContentTypeParser('*', (_request, _payload, done) => done(null));
     addKvReadRoutes(api, { store, paging });
     const operations = addOnceRoutes(api, { store, world, onOutcome: (outcome) => metrics.countOutcome(outcome) });
     addOperationsRoutes(api, operations);
@@ -92,9 +100,16 @@ function bareApplication(log: FastifyBaseLogger): FastifyInstance {
   });
 }
 
+function refuseRoute(request: FastifyRequest, reply: FastifyReply, methods: Methods): FastifyReply {
+  const allowed = methods.allowedAt(request.originalUrl);
+  if (allowed === undefined) return sendProblem(reply, 'route-unknown', 'the page at /docs lists what there is');
+  reply.header('allow', allowed);
+  return sendProblem(reply, 'method-not-allowed', `this path takes ${allowed}`);
+}
+
 function observe(app: FastifyInstance, { metrics, world }: ApplicationParts): void {
   app.addHook('onSend', async (request, reply, payload) => {
-    keepOpen(request.raw, reply.raw);
+    keepOpen(request.raw, reply);
     return payload;
   });
   app.addHook('onResponse', async (request, reply) => {

@@ -1,4 +1,5 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import type { FastifyReply } from 'fastify';
 import type { World } from 'semel';
 import { serviceLimits } from './service-limits.ts';
 
@@ -10,11 +11,12 @@ import { serviceLimits } from './service-limits.ts';
  * answer (`keepOpen`, before the headers go out), the rest of the body is read and dropped (`drain`, once the answer is
  * sent), and only then is it closed, where the client had asked for that. Node.js would drain by itself, but without bound.
  */
-export function keepOpen(request: IncomingMessage, response: ServerResponse): void {
+export function keepOpen(request: IncomingMessage, reply: FastifyReply): void {
   if (!hasUnreadBody(request)) return;
-  if (!response.shouldKeepAlive) closeWhenDrained.add(request);
-  response.shouldKeepAlive = true;
-  response.removeHeader('connection');
+  if (!reply.raw.shouldKeepAlive) closeWhenDrained.add(request);
+  reply.raw.shouldKeepAlive = true;
+  // Fastify asks for it where it could not read a body, and cuts off the answer with it.
+  reply.removeHeader('connection');
 }
 
 export function drain(request: IncomingMessage, world: World): void {
