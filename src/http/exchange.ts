@@ -42,7 +42,11 @@ export function refuseBody<Tx extends Transaction, Context>(
 
 function announced({ onEvent }: Pick<Core<never, never>, 'onEvent'>, { answer, outcome, problem }: Settled): Answer {
   if (outcome === undefined) return answer;
-  onEvent?.({ outcome, status: answer.status, problem });
+  try {
+    onEvent?.({ outcome, status: answer.status, problem });
+  } catch {
+    // The outcome is durable. An observer's failure must not make the client believe otherwise.
+  }
   return withHeaders(answer, [['idempotency-outcome', outcome]]);
 }
 
