@@ -32,7 +32,7 @@ function main(): void {
   if (process.argv.includes('--install')) return;
 
   console.log(`Node.js ${versionWanted}: the source by its unit tests`);
-  run(node, [vitest(), 'run', '--project', 'unit', 'src/'], root);
+  run(node, [vitest(), 'run', '--project', 'unit', join(root, 'src/')], root);
   console.log(`Node.js ${versionWanted}: the build through its doors`);
   run('npm', ['run', '--silent', 'build'], root);
   run(
