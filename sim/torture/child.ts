@@ -6,7 +6,7 @@ import { KillSwitch } from './kill-switch.ts';
 import { killingDisk } from './killing-disk.ts';
 import { killingStore } from './killing-store.ts';
 
-/** The first argument of a child, as JSON. */
+/** What a child is told to serve. */
 export interface ChildOrder {
   readonly directory: string;
   readonly markerPath: string;
@@ -14,7 +14,9 @@ export interface ChildOrder {
   readonly arming?: Arming;
 }
 
-export type ToChild = { readonly type: 'arm'; readonly arming: Arming };
+export type ToChild =
+  | { readonly type: 'serve'; readonly order: ChildOrder }
+  | { readonly type: 'arm'; readonly arming: Arming };
 
 export type FromChild =
   | { readonly type: 'ready'; readonly url: string; readonly recovery: Recovery }
@@ -30,21 +32,39 @@ export interface ChildParts {
 
 /**
  * The real service, with its own disk and its own engine, in a process that kills itself when it is told to. What stands between
- * service, engine and disk passes everything on as it is.
+ * service, engine and disk passes everything on as it is. It waits for the order to serve, so that one can be loaded while
+ * another one runs; until then it has touched nothing.
  */
-export async function runChild({ spoilDisk = same, spoilStore = same }: ChildParts = {}): Promise<void> {
-  const order = JSON.parse(process.argv[2] ?? '') as ChildOrder;
-  const killSwitch = new KillSwitch(order.markerPath, order.arming);
+export function runChild(parts: ChildParts = {}): void {
+  let killSwitch: KillSwitch | undefined;
+  process.on('message', (message: ToChild) => {
+    if (message.type === 'arm') {
+      killSwitch?.arm(message.arming);
+      tell({ type: 'armed' });
+      return;
+    }
+    killSwitch = new KillSwitch(message.order.markerPath, message.order.arming);
+    void serve(message.order, killSwitch, parts).then(tell);
+  });
+  // Nobody is left to serve; the driver has been stopped.
+  process.on('disconnect', () => process.exit());
+}
+
+async function serve(
+  { directory }: ChildOrder,
+  killSwitch: KillSwitch,
+  { spoilDisk = same, spoilStore = same }: ChildParts,
+): Promise<FromChild> {
   let isServing = false;
   let recovery: Recovery | undefined;
   const service = await startService({
-    directory: order.directory,
+    directory,
     host: '127.0.0.1',
     port: 0,
     apiKeys: undefined,
     logLevel: 'info',
     async openStore({ directory: _, ...options }) {
-      const disk = killingDisk(spoilDisk(await nodeDisk(order.directory)), killSwitch, () => isServing);
+      const disk = killingDisk(spoilDisk(await nodeDisk(directory)), killSwitch, () => isServing);
       const onEvent = (event: StoreEvent): void => {
         if (event.type === 'recovered') recovery = event;
         options.onEvent?.(event);
@@ -56,13 +76,7 @@ export async function runChild({ spoilDisk = same, spoilStore = same }: ChildPar
   if (killSwitch.isArmedFor('during-recovery')) killSwitch.die('during-recovery', { step: 'behind the last step' });
   isServing = true;
   if (recovery === undefined) throw new Error('assertion failed: a store that is open has been recovered');
-  process.on('message', (message: ToChild) => {
-    killSwitch.arm(message.arming);
-    tell({ type: 'armed' });
-  });
-  // Nobody is left to serve; the driver has been stopped.
-  process.on('disconnect', () => process.exit());
-  tell({ type: 'ready', url: service.url, recovery });
+  return { type: 'ready', url: service.url, recovery };
 }
 
 function tell(message: FromChild): void {

@@ -34,7 +34,12 @@ export class Client {
     for (let asked = 0; !this.isDone; asked++) {
       const operation = this.#operations[this.#position];
       if (operation === undefined) throw new Error('assertion failed: who is not done has something to do');
-      demand(asked < this.#operations.length + asksMax, 'every operation is answered in the end', 'none yet', operation.id);
+      demand(
+        asked < this.#operations.length + asksMax,
+        'every operation is answered in the end',
+        'none yet',
+        operation.id,
+      );
       const exchange = await this.#send(operation, connections, onSent);
       if (exchange.outcome !== 'answered') return exchange;
       onAnswered?.();
@@ -62,6 +67,9 @@ export type Failed = Exclude<Exchange, { outcome: 'answered' }>;
 const asksMax = 100;
 const laterMs = 50;
 
-export function requestOf({ id, request }: Operation): { headers: { 'idempotency-key': string } } & Operation['request'] {
+export function requestOf({
+  id,
+  request,
+}: Operation): { headers: { 'idempotency-key': string } } & Operation['request'] {
   return { ...request, headers: { 'idempotency-key': id } };
 }

@@ -21,7 +21,11 @@ export async function lookAt({ id }: Operation, connections: Connections): Promi
 }
 
 /** Sends each of these operations once more, some at a time, and has the answers judged. */
-export async function replay(operations: readonly Operation[], connections: Connections, oracle: Oracle): Promise<void> {
+export async function replay(
+  operations: readonly Operation[],
+  connections: Connections,
+  oracle: Oracle,
+): Promise<void> {
   const rest = [...operations];
   const worker = async (): Promise<void> => {
     for (let operation = rest.pop(); operation !== undefined; operation = rest.pop()) {
@@ -55,7 +59,7 @@ export async function examineRecovery(
   const { entries, bytes, tornBytes, keptAside } = recovery;
   const words = JSON.stringify(recovery);
   demand(bytes > 0 && entries > 0, 'recovery finds what was written', words);
-  demand((tornBytes > 0) === (keptAside !== undefined), 'a torn tail is kept aside', words);
+  demand(tornBytes > 0 === (keptAside !== undefined), 'a torn tail is kept aside', words);
   // From outside, a kill may hit the kernel amid a write.
   if (point === 'amid-log-write') demand(tornBytes > 0, 'a write that was cut leaves a torn tail', words);
   else if (point !== undefined) demand(tornBytes === 0, 'only a write that was cut leaves a torn tail', words);
@@ -65,7 +69,11 @@ export async function examineRecovery(
   const metrics = (await ask(connections, { method: 'GET', path: '/metrics' })).body.toString('utf8');
   for (const [fact, expected] of Object.entries({ entries, bytes, torn_bytes: tornBytes })) {
     const found = new RegExp(`^semel_store_recovered\\{fact="${fact}"\\} ([0-9]+)$`, 'm').exec(metrics)?.[1];
-    demand(Number(found) === expected, 'the metrics tell the facts of the recovery', `${fact} ${String(found)}, ${words}`);
+    demand(
+      Number(found) === expected,
+      'the metrics tell the facts of the recovery',
+      `${fact} ${String(found)}, ${words}`,
+    );
   }
   const poisoned = /^semel_store_poisoned ([0-9]+)$/m.exec(metrics)?.[1];
   demand(poisoned === '0', 'a store that was opened is sound', `semel_store_poisoned ${String(poisoned)}`);

@@ -1,6 +1,7 @@
-import type { AddOutcome, Bounds, Entry, Key, LockOptions, Range, ScanOptions, Transaction, Value } from 'semel';
+import type { AddOutcome, Bounds, Key, Transaction, Value } from 'semel';
 import type { EmbeddedStore } from 'semel/embedded';
 import type { KillSwitch } from './kill-switch.ts';
+import { operationOfRecordKey, PassingTransaction } from './passing-transaction.ts';
 
 /** A store that does what the one behind it does, and passes the points of the switch within the transactions of operations. */
 export function killingStore(store: EmbeddedStore, killSwitch: KillSwitch): EmbeddedStore {
@@ -12,29 +13,20 @@ export function killingStore(store: EmbeddedStore, killSwitch: KillSwitch): Embe
   };
 }
 
-class KillingTransaction implements Transaction {
-  readonly #tx: Transaction;
+class KillingTransaction extends PassingTransaction {
   readonly #switch: KillSwitch;
   /** The key of the operation whose claim this transaction won. */
   #operation: string | undefined;
   #hasWritten = false;
 
   constructor(tx: Transaction, killSwitch: KillSwitch, operation?: string) {
-    this.#tx = tx;
+    super(tx);
     this.#switch = killSwitch;
     this.#operation = operation;
   }
 
-  get now(): number {
-    return this.#tx.now;
-  }
-
-  get version(): string {
-    return this.#tx.version;
-  }
-
-  async get(key: Key): Promise<Value | undefined> {
-    const value = await this.#tx.get(key);
+  override async get(key: Key): Promise<Value | undefined> {
+    const value = await super.get(key);
     const operation = operationOfRecordKey(key);
     if (operation !== undefined && value === undefined) {
       this.#operation = operation;
@@ -43,42 +35,25 @@ class KillingTransaction implements Transaction {
     return value;
   }
 
-  getMany(keys: readonly Key[]): Promise<readonly (Value | undefined)[]> {
-    return this.#tx.getMany(keys);
-  }
-
-  getEntry(key: Key): Promise<Entry | undefined> {
-    return this.#tx.getEntry(key);
-  }
-
-  scan(range: Range, options?: ScanOptions): AsyncIterable<Entry> {
-    return this.#tx.scan(range, options);
-  }
-
-  set(key: Key, value: Value): void {
+  override set(key: Key, value: Value): void {
     this.#hasWritten = true;
-    this.#tx.set(key, value);
+    super.set(key, value);
   }
 
-  delete(key: Key): void {
+  override delete(key: Key): void {
     this.#hasWritten = true;
-    this.#tx.delete(key);
+    super.delete(key);
   }
 
-  add(key: Key, amount: number | bigint, bounds?: Bounds): Promise<AddOutcome> {
+  override add(key: Key, amount: number | bigint, bounds?: Bounds): Promise<AddOutcome> {
     this.#hasWritten = true;
-    return this.#tx.add(key, amount, bounds);
+    return super.add(key, amount, bounds);
   }
 
-  lock(target: Key | Range, options?: LockOptions): Promise<void> {
-    return this.#tx.lock(target, options);
-  }
-
-  nest<T>(body: (tx: this) => T | Promise<T>): Promise<T> {
-    return this.#tx.nest(async (inner) => {
-      const scope = new KillingTransaction(inner, this.#switch, this.#operation);
+  override nest<T>(body: (tx: this) => T | Promise<T>): Promise<T> {
+    return super.nest(async (scope) => {
       try {
-        return await body(scope as this);
+        return await body(scope);
       } finally {
         // Whether the writes are to be kept or to be discarded: they are buffered.
         const operation = this.#operation;
@@ -86,10 +61,8 @@ class KillingTransaction implements Transaction {
       }
     });
   }
-}
 
-/** The last part of the key of an operation's record; see docs/keyspace.md. */
-function operationOfRecordKey(key: Key): string | undefined {
-  const [layer, kind, , name] = key;
-  return layer === 'idempotency' && kind === 'record' && typeof name === 'string' ? name : undefined;
+  protected override around(scope: Transaction): this {
+    return new KillingTransaction(scope, this.#switch, this.#operation) as this;
+  }
 }

@@ -30,7 +30,9 @@ async function main(argv: readonly string[]): Promise<0 | 1 | 2> {
     printTally(asked.rounds, report.tally, performance.now() - startedMs);
     return conclude(asked.seed, report);
   } catch (error) {
-    process.stderr.write(`torture: could not run: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    process.stderr.write(
+      `torture: could not run: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+    );
     return 2;
   }
 }

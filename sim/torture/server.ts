@@ -1,3 +1,3 @@
 import { runChild } from './child.ts';
 
-await runChild();
+runChild();

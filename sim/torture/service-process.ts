@@ -7,10 +7,9 @@ import type { Arming, Marker } from './kill-point.ts';
 export interface SpawnOptions {
   /** The child's program. */
   readonly entry: string;
-  readonly directory: string;
-  readonly markerPath: string;
   readonly logPath: string;
-  readonly arming?: Arming;
+  /** Where Node.js keeps what it compiled, for the next process. */
+  readonly compileCachePath: string;
 }
 
 export interface Death {
@@ -20,25 +19,27 @@ export interface Death {
   readonly marker: Marker | undefined;
 }
 
-/** A service in a process of its own. *Starting* → *ready*; from both → *dead*, by a kill of ours or of its own, or by a failure. */
+/**
+ * A service in a process of its own. *Loading*: it has touched nothing yet → *starting*, when it is told what to serve → *serving*.
+ * From each → *dead*, by a kill of ours or of its own, or by a failure.
+ */
 export class ServiceProcess {
   readonly death: Promise<Death>;
   readonly #child: ChildProcess;
+  #markerPath: string | undefined;
   #ready: Extract<FromChild, { type: 'ready' }> | undefined;
 
-  constructor({ entry, logPath, ...order }: SpawnOptions) {
-    rmSync(order.markerPath, { force: true });
+  constructor({ entry, logPath, compileCachePath }: SpawnOptions) {
     const log = openSync(logPath, 'a');
-    const { directory, markerPath, arming } = order;
-    const given: ChildOrder = { directory, markerPath, ...(arming === undefined ? {} : { arming }) };
-    this.#child = spawn(process.execPath, ['--conditions=semel-source', entry, JSON.stringify(given)], {
+    this.#child = spawn(process.execPath, ['--conditions=semel-source', entry], {
       stdio: ['ignore', log, log, 'ipc'],
+      env: { ...process.env, NODE_COMPILE_CACHE: compileCachePath },
     });
     closeSync(log);
     this.death = once(this.#child, 'exit').then(() => ({
       code: this.#child.exitCode,
       signal: this.#child.signalCode,
-      marker: readMarker(markerPath),
+      marker: this.#markerPath === undefined ? undefined : readMarker(this.#markerPath),
     }));
   }
 
@@ -64,8 +65,12 @@ export class ServiceProcess {
   }
 
   /** Resolves with its death where it dies before it serves. */
-  async started(): Promise<'ready' | Death> {
-    const message = await Promise.race([this.#message('ready'), this.death]);
+  async start(order: ChildOrder): Promise<'ready' | Death> {
+    rmSync(order.markerPath, { force: true });
+    this.#markerPath = order.markerPath;
+    const ready = this.#message('ready');
+    this.#tell({ type: 'serve', order });
+    const message = await Promise.race([ready, this.death]);
     if (!('type' in message)) return message;
     if (message.type === 'ready') this.#ready = message;
     return 'ready';
@@ -73,9 +78,8 @@ export class ServiceProcess {
 
   /** Resolves when the order is in force, or the process is dead. */
   async arm(arming: Arming): Promise<void> {
-    const order: ToChild = { type: 'arm', arming };
     const armed = this.#message('armed');
-    this.#child.send(order);
+    this.#tell({ type: 'arm', arming });
     await Promise.race([armed, this.death]);
   }
 
@@ -91,6 +95,10 @@ export class ServiceProcess {
 
   resume(): void {
     this.#child.kill('SIGCONT');
+  }
+
+  #tell(message: ToChild): void {
+    this.#child.send(message);
   }
 
   #message(type: FromChild['type']): Promise<FromChild> {

@@ -14,12 +14,15 @@ export class Site {
   readonly #journal: Journal;
   #service: ServiceProcess | undefined;
   #connections: Connections | undefined;
+  /** The next one, which loads its program meanwhile. */
+  #standby: ServiceProcess;
 
   constructor(directory: string, entry: string, journal: Journal) {
     this.directory = directory;
     this.dataDirectory = join(directory, 'data');
     this.#entry = entry;
     this.#journal = journal;
+    this.#standby = this.#load();
   }
 
   get service(): ServiceProcess {
@@ -34,7 +37,7 @@ export class Site {
   }
 
   async start(): Promise<void> {
-    const started = await this.#spawn();
+    const started = await this.#serve();
     if (started !== 'ready') throw new Violation('the service starts on what a kill has left', wordsOf(started));
     this.#connections = new Connections(this.service.port);
     this.#journal.note({ event: 'started', pid: this.service.pid, recovery: this.service.recovery });
@@ -42,7 +45,7 @@ export class Site {
 
   /** Starts a service that kills itself on the way. */
   async startInVain(hit: number): Promise<Death> {
-    const started = await this.#spawn({ point: 'during-recovery', hit });
+    const started = await this.#serve({ point: 'during-recovery', hit });
     if (started === 'ready') throw new Error('assertion failed: a service that is armed for its start dies of it');
     this.#journal.note({ event: 'died', ...started });
     return started;
@@ -58,24 +61,29 @@ export class Site {
 
   async close(): Promise<void> {
     this.#connections?.close();
-    if (this.#service?.isDead === false) await this.#service.kill();
+    for (const service of [this.#service, this.#standby]) if (service?.isDead === false) await service.kill();
   }
 
-  async #spawn(arming?: Arming): Promise<'ready' | Death> {
-    const service = new ServiceProcess({
-      entry: this.#entry,
-      directory: this.dataDirectory,
-      markerPath: join(this.directory, 'marker.json'),
-      logPath: join(this.directory, 'service.log'),
-      ...(arming === undefined ? {} : { arming }),
-    });
+  async #serve(arming?: Arming): Promise<'ready' | Death> {
+    const service = this.#standby;
+    this.#standby = this.#load();
     this.#service = service;
     const patience = new AbortController();
     const late = pause(startMsMax, 'late' as const, { signal: patience.signal }).catch(() => 'late' as const);
-    const started = await Promise.race([service.started(), late]);
+    const markerPath = join(this.directory, 'marker.json');
+    const order = { directory: this.dataDirectory, markerPath, ...(arming === undefined ? {} : { arming }) };
+    const started = await Promise.race([service.start(order), late]);
     patience.abort();
     if (started !== 'late') return started;
     throw new Violation('the service starts on what a kill has left', `it did not within ${startMsMax} ms`);
+  }
+
+  #load(): ServiceProcess {
+    return new ServiceProcess({
+      entry: this.#entry,
+      logPath: join(this.directory, 'service.log'),
+      compileCachePath: join(this.directory, 'compiled'),
+    });
   }
 }
 

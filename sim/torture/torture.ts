@@ -85,7 +85,8 @@ function missesMax(rounds: number): number {
   return Math.max(5, Math.ceil(rounds / 10));
 }
 
-interface Progress extends Pick<TortureOptions, 'onRound'> {
+interface Progress {
+  readonly onRound: TortureOptions['onRound'];
   readonly seed: number;
   readonly round: number;
   readonly rounds: number;
