@@ -147,7 +147,10 @@ function retryAfter(delayMs: number): HeaderPair {
   return ['retry-after', String(Math.max(1, Math.ceil(delayMs / 1_000)))];
 }
 
-/** An HTTP-date (RFC 9110, section 5.6.7), as the draft of `Deprecation`'s older sister `Sunset` has it: whole seconds, rounded down, so it never promises too much. */
+/**
+ * An HTTP-date (RFC 9110, section 5.6.7), which every client can read; the draft names no format. Whole seconds, rounded down: it
+ * must not promise a moment too much.
+ */
 function expires(at: number): HeaderPair {
   return ['idempotency-expires', new Date(Math.floor(at / 1_000) * 1_000).toUTCString()];
 }

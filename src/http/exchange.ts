@@ -119,7 +119,8 @@ function responseTooLarge({ limit, maximum }: ResponseTooLarge): Settled {
     limit === 'responseBytesMax'
       ? "To the server's author: raise responseBytesMax, or keep a reference instead (store: 'reference')."
       : "To the server's author: answer with a link to it.";
-  const detail = `Nothing took effect, for the response has more than ${limit}, ${maximum} bytes. ${remedy}`;
+  // Neutral words, for it may be the response of a replay.
+  const detail = `This request took no effect, for the response has more than ${limit}, ${maximum} bytes. ${remedy}`;
   return refusedBy('response-too-large', detail, { facts: { limit, maximum } });
 }
 

@@ -1,10 +1,12 @@
 import type { IncomingMessage } from 'node:http';
-import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { assert } from '../kv/assert.ts';
 import { InvalidArgumentError } from '../kv/errors.ts';
 import { joinChunks, type ReadStream } from './read-stream.ts';
 
 export interface CaptureOptions {
+  /** Of the route, for the message of a refusal. */
+  readonly url: string;
   readonly bodyBytesMax: number;
   /** Whether `request.body` is to be the parsed document, for a schema to check. Otherwise it is the bytes. */
   readonly parsesJson: boolean;
@@ -30,8 +32,10 @@ export function capturedBody(request: FastifyRequest): Uint8Array<ArrayBuffer> {
  * @throws InvalidArgumentError
  */
 export function captureBody(app: FastifyInstance, options: CaptureOptions): void {
-  refuseInherited(app);
-  app.addHook('onRoute', (route) => refuse(route.url, route.preParsing));
+  if (inheritsPreParsing(app)) throw hiddenBody(options.url);
+  app.addHook('onRoute', ({ url, preParsing }) => {
+    if (preParsing !== undefined) throw hiddenBody(url);
+  });
   app.removeAllContentTypeParsers();
   // Of the form with a callback: it may answer by itself and never go on.
   app.addHook('preParsing', (request, reply, payload, done) => {
@@ -51,9 +55,8 @@ export function captureBody(app: FastifyInstance, options: CaptureOptions): void
   });
 }
 
-function refuse(url: string, preParsing: RouteOptions['preParsing']): void {
-  if (preParsing === undefined || (Array.isArray(preParsing) && preParsing.length === 0)) return;
-  throw new InvalidArgumentError(
+function hiddenBody(url: string): InvalidArgumentError {
+  return new InvalidArgumentError(
     `the protected route ${url}`,
     'under a preParsing hook, which may replace the body',
     'a route that sees the raw body; register it outside the scope of that hook (of @fastify/compress: globalDecompression: false)',
@@ -64,11 +67,11 @@ function refuse(url: string, preParsing: RouteOptions['preParsing']): void {
  * Fastify tells nobody which hooks a scope has inherited, but keeps them behind this symbol. Should a later version not, `capture` still
  * finds out a replaced stream, at the first request instead of at the start.
  */
-function refuseInherited(app: FastifyInstance): void {
+function inheritsPreParsing(app: FastifyInstance): boolean {
   const symbol = Object.getOwnPropertySymbols(app).find(({ description }) => description === 'fastify.hooks');
   const hooks: unknown = symbol === undefined ? undefined : Reflect.get(app, symbol);
-  if (typeof hooks !== 'object' || hooks === null || !('preParsing' in hooks)) return;
-  if (Array.isArray(hooks.preParsing) && hooks.preParsing.length > 0) refuse(app.prefix || '/', [() => undefined]);
+  if (typeof hooks !== 'object' || hooks === null || !('preParsing' in hooks)) return false;
+  return Array.isArray(hooks.preParsing) && hooks.preParsing.length > 0;
 }
 
 type Captured = ReadStream | { readonly outcome: 'failed'; readonly error: Error };
@@ -83,8 +86,8 @@ async function capture(request: FastifyRequest, payload: unknown, bytesMax: numb
     if (read.outcome === 'read') bodies.set(request, read.bytes);
     return read;
   } catch (error) {
-    assert(error instanceof Error, 'what is thrown is an error');
-    return { outcome: 'failed', error };
+    const fault = error instanceof Error ? error : new Error('the body could not be read', { cause: error });
+    return { outcome: 'failed', error: fault };
   }
 }
 

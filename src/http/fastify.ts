@@ -72,6 +72,7 @@ function addRoute<Tx extends Transaction>(
   route: Route<Tx, FastifyContext>,
 ): void {
   captureBody(app, {
+    url: fastifyRoute.url,
     bodyBytesMax: route.bodyBytesMax,
     parsesJson: fastifyRoute.schema?.body !== undefined,
     onTooLarge: (reply) => void send(reply, refuseBody(core, route)),
