@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { openStore, type Disk, type EmbeddedStore, type StoreEvent } from 'semel/embedded';
 import { startService } from '../../service/src/service.ts';
 import { nodeDisk } from '../../src/engines/embedded/node-disk.ts';
@@ -36,6 +37,8 @@ export interface ChildParts {
  * another one runs; until then it has touched nothing.
  */
 export function runChild(parts: ChildParts = {}): void {
+  // It is written at exit, and a process that is killed has none.
+  flushCompileCache();
   let killSwitch: KillSwitch | undefined;
   process.on('message', (message: ToChild) => {
     if (message.type === 'arm') {
