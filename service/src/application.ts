@@ -42,7 +42,6 @@ export async function buildApplication(parts: ApplicationParts): Promise<Fastify
   observe(app, parts);
   app.addHook('onRequest', async (request, reply) => {
     if (health.stopping) {
-      reply.header('connection', 'close');
       return sendProblem(reply, 'stopping', 'nothing took effect; send the request again, elsewhere or later');
     }
     // Now, for Fastify would read the body before it says that there is nobody to read it for.
@@ -94,8 +93,13 @@ function bareApplication(log: FastifyBaseLogger): FastifyInstance {
       if (!socket.writable || error.code === 'ECONNRESET') return;
       const document = problemOfFault({ code: error.code, statusCode: 400 });
       const body = JSON.stringify(document);
-      const head = `HTTP/1.1 ${document.status} ${STATUS_CODES[document.status]}\r\nconnection: close\r\ncontent-type: ${problemMediaType}`;
-      socket.end(`${head}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+      const head = [
+        `HTTP/1.1 ${document.status} ${STATUS_CODES[document.status]}`,
+        'connection: close',
+        `content-type: ${problemMediaType}`,
+        `content-length: ${Buffer.byteLength(body)}`,
+      ];
+      socket.end([...head, '', body].join('\r\n'));
     },
   });
 }
@@ -107,8 +111,10 @@ function refuseRoute(request: FastifyRequest, reply: FastifyReply, methods: Meth
   return sendProblem(reply, 'method-not-allowed', `this path takes ${allowed}`);
 }
 
-function observe(app: FastifyInstance, { metrics, world }: ApplicationParts): void {
+function observe(app: FastifyInstance, { metrics, world, health }: ApplicationParts): void {
   app.addHook('onSend', async (request, reply, payload) => {
+    // Also to what had begun before: its connection would stay open otherwise, and the stop would wait for it.
+    if (health.stopping) reply.header('connection', 'close');
     keepOpen(request.raw, reply);
     return payload;
   });

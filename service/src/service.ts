@@ -1,4 +1,5 @@
-import type { AddressInfo } from 'node:net';
+import type { Server } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { pino, type DestinationStream, type Logger } from 'pino';
 import { realWorld, type World } from 'semel';
@@ -62,16 +63,18 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const health = new Health(() => store.status().poisoned);
   watchStore(metrics, store, paging);
   let app: FastifyInstance | undefined;
+  let silent: Silent = new Set();
   let stopped: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
     health.stop();
-    if (app !== undefined) await closeWithin(app, world);
+    if (app !== undefined) await closeWithin(app, silent, world);
     await Promise.all([paging.close(), reaper.stop()]);
     await store.close();
   };
   try {
     const apiKeys = options.apiKeys === undefined ? undefined : apiKeysOf(options.apiKeys);
     app = await buildApplication({ store, world, paging, metrics, health, apiKeys, log });
+    silent = silentConnections(app.server);
     await app.listen({ host, port, listenTextResolver: () => 'listening' });
   } catch (error) {
     await stop();
@@ -88,10 +91,25 @@ export async function startService(options: ServiceOptions): Promise<Service> {
 }
 
 /** Waits for the requests under way, up to the bound, then cuts the connections that are left. */
-async function closeWithin(app: FastifyInstance, world: World): Promise<void> {
+async function closeWithin(app: FastifyInstance, silent: Silent, world: World): Promise<void> {
   const cancel = world.after(serviceLimits.shutdownMsMax, () => app.server.closeAllConnections());
-  await app.close();
+  const closed = app.close();
+  for (const socket of silent) socket.destroy();
+  await closed;
   cancel();
+}
+
+type Silent = ReadonlySet<Socket>;
+
+/** The connections on which nothing has come yet. Browsers open some in advance, and Node.js does not count them as idle. */
+function silentConnections(server: Server): Silent {
+  const silent = new Set<Socket>();
+  server.on('connection', (socket) => {
+    silent.add(socket);
+    socket.once('close', () => silent.delete(socket));
+  });
+  server.on('request', ({ socket }) => silent.delete(socket));
+  return silent;
 }
 
 function watchStore(metrics: Metrics, store: EmbeddedStore, paging: Paging): void {

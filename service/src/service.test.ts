@@ -1,0 +1,112 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { DamagedError, DirectoryLockedError } from 'semel';
+import { ManualWorld, SimulatedDisk, until } from 'semel/testing';
+import { describe, expect, test } from 'vitest';
+import { serviceUnderTest } from './service-under-test.ts';
+import { serviceLimits } from './service-limits.ts';
+
+describe('startService', () => {
+  test('startService starts again on what it left, and replays what it answered', async () => {
+    const disk = new SimulatedDisk({ seed: 1 });
+    const transaction = {
+      headers: { 'idempotency-key': 'one' },
+      body: { mutations: [{ add: { key: 'n', by: 1 } }], reads: ['n'] },
+    };
+    const first = await serviceUnderTest({ disk });
+    const executed = await first.send('POST', '/v1/transactions', transaction);
+    const second = await serviceUnderTest({ disk: disk.kill() });
+    const replayed = await second.send('POST', '/v1/transactions', transaction);
+    expect(replayed.headers.get('idempotent-replayed')).toBe('true');
+    expect([replayed.status, replayed.text]).toEqual([executed.status, executed.text]);
+    expect((await second.send('GET', '/v1/kv/n')).json).toMatchObject({ value: 1 });
+    expect((await second.send('GET', '/metrics')).text).toMatch(/semel_store_recovered\{fact="entries"\} [1-9]/);
+  });
+
+  test('startService that cannot listen lets go of its store', async () => {
+    const { url } = await serviceUnderTest();
+    const disk = new SimulatedDisk({ seed: 1 });
+    const port = Number(new URL(url).port);
+    await expect(serviceUnderTest({ disk, port })).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    await serviceUnderTest({ disk });
+  });
+
+  test('startService refuses a disk that is in use, and a damaged log', async () => {
+    const { disk, put } = await serviceUnderTest();
+    await expect(serviceUnderTest({ disk })).rejects.toThrow(DirectoryLockedError);
+    for (let value = 0; value < 4; value++) await put('a', value);
+    const [name = ''] = (await disk.list()).filter((file) => file.includes('log'));
+    const bytes = await disk.read(name);
+    const middle = Math.floor(bytes.length / 2);
+    bytes[middle] = (bytes[middle] ?? 0) ^ 0xff;
+    const damaged = new SimulatedDisk({ seed: 1, files: new Map([[name, bytes]]) });
+    await expect(serviceUnderTest({ disk: damaged })).rejects.toThrow(DamagedError);
+  });
+});
+
+describe('stop', () => {
+  test('stop lets a request under way finish, refuses others, and closes the store last', async () => {
+    let release = (): void => undefined;
+    let held = false;
+    let holding = false;
+    const disk = new SimulatedDisk({
+      seed: 1,
+      async pause(operation) {
+        if (operation !== 'sync' || !holding) return;
+        held = true;
+        await new Promise<void>((resolve) => (release = resolve));
+      },
+    });
+    const { send, stop, url } = await serviceUnderTest({ disk });
+    const idle = connect(Number(new URL(url).port), '127.0.0.1');
+    await once(idle, 'connect');
+    holding = true;
+    const underWay = send('PUT', '/v1/kv/a', { body: '1' });
+    await until(() => held);
+    holding = false;
+    const stopped = stop();
+    await expect(send('GET', '/v1/kv/a')).rejects.toThrow();
+    release();
+    expect((await underWay).status).toBe(201);
+    await stopped;
+    const next = await serviceUnderTest({ disk });
+    expect((await next.send('GET', '/v1/kv/a')).json).toMatchObject({ value: 1 });
+    idle.destroy();
+  });
+
+  test('stop lets a request finish that had begun to come, and closes its connection', async () => {
+    const { url, stop } = await serviceUnderTest();
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    socket.write('PUT /v1/kv/a HTTP/1.1\r\nhost: semel\r\ncontent-type: application/json\r\n');
+    socket.write('expect: 100-continue\r\ncontent-length: 1\r\n\r\n');
+    await once(socket, 'data');
+    const answers = text(socket);
+    const stopped = stop();
+    socket.write('1');
+    expect(await answers).toMatch(/^HTTP\/1\.1 201 Created\r\n(.*\r\n)*connection: close\r\n/i);
+    await stopped;
+  });
+
+  test('stop cuts off whoever is still connected after shutdownMsMax', async () => {
+    const world = new ManualWorld();
+    const { url, stop, log } = await serviceUnderTest({ world });
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.write('PUT /v1/kv/a HTTP/1.1\r\nhost: semel\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n');
+    // The service has read the head when it tells to go on; the body never comes.
+    await once(socket, 'data');
+    const closed = once(socket, 'close');
+    const stopped = stop();
+    await world.advance(serviceLimits.shutdownMsMax);
+    await Promise.all([stopped, closed]);
+    expect(log.at(-1)).toContain('"stopped"');
+  });
+
+  test('stop ends open snapshots, and can be asked for twice', async () => {
+    const { send, put, stop } = await serviceUnderTest();
+    for (const key of ['a', 'b']) await put(key, 1);
+    expect((await send('GET', '/v1/kv?limit=1')).json).toHaveProperty('cursor');
+    await Promise.all([stop(), stop()]);
+  });
+});
