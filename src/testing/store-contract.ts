@@ -7,6 +7,7 @@ import { deadlockContract } from './store-contract/deadlock-contract.ts';
 import { isolationContract } from './store-contract/isolation-contract.ts';
 import { limitContract } from './store-contract/limit-contract.ts';
 import { lockContract } from './store-contract/lock-contract.ts';
+import { lockEndContract } from './store-contract/lock-end-contract.ts';
 import { nestContract } from './store-contract/nest-contract.ts';
 import { readContract } from './store-contract/read-contract.ts';
 import { readWriteContract } from './store-contract/read-write-contract.ts';
@@ -42,7 +43,8 @@ export function storeContract(
     isolationContract(openForTest);
     clockContract(openForTest, supports);
     additionContract(openForTest);
-    lockContract(openForTest, supports);
+    lockContract(openForTest);
+    lockEndContract(openForTest, supports);
     deadlockContract(openForTest);
     nestContract(openForTest);
     limitContract(openForTest, supports);
