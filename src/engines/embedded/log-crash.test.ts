@@ -33,7 +33,7 @@ test('Log has every acknowledged entry and no half group after a power cut at an
 });
 
 test('Log has every acknowledged entry after a second power cut, at any operation of the recovery from the first', async () => {
-  for (const seed of seeds.slice(0, 3)) {
+  for (const seed of seeds.slice(0, 2)) {
     for (let first = 5; first <= 30; first += 1) {
       for (let second = 1; ; second += 1) {
         const history = new History(`seed ${seed}, power cuts at ${first} and then ${second}`);
@@ -67,7 +67,7 @@ test('Log has every acknowledged entry after a failed sync and a restart, over a
 });
 
 test('Log has every acknowledged entry whatever happens to twelve processes in a row', async () => {
-  for (let seed = 1; seed <= 150; seed += 1) {
+  for (let seed = 1; seed <= 60; seed += 1) {
     const history = new History(`seed ${seed}`);
     const random = randomFrom(seed);
     let disk = new SimulatedDisk({ seed });
@@ -83,6 +83,32 @@ test('Log has every acknowledged entry whatever happens to twelve processes in a
     }
     await history.check(disk);
   }
+});
+
+test('Log goes on where a power cut lost a mark and spared the group behind it', async () => {
+  let lostMarks = 0;
+  // Somewhere in here the mark lies across the border of two sectors, and its first one is lost alone.
+  for (let length = 380; length < 460; length += 4) {
+    for (const seed of seeds) {
+      const disk = new SimulatedDisk({ seed: seed * 1_000 + length });
+      const log = await openLog(disk, []);
+      log.append(Buffer.alloc(length, '.'));
+      await log.whenDurable(1);
+      const before = Buffer.from(await disk.read(segmentName(1)));
+      disk.cutPower({ operation: disk.operations + 2, when: 'during' });
+      log.append(Buffer.from('behind the mark'));
+      await expect(log.whenDurable(2)).rejects.toThrow(PoisonedError);
+      const next = disk.crash();
+      const after = Buffer.from(await next.read(segmentName(1))).subarray(0, before.length);
+      const entries: string[] = [];
+      await openLog(next, entries);
+      expect(entries[0]).toHaveLength(length);
+      if (entries.length < 2) continue;
+      if (!after.equals(before)) lostMarks += 1;
+      expect(before.equals((await next.read(segmentName(1))).subarray(0, before.length))).toBe(true);
+    }
+  }
+  expect(lostMarks).toBeGreaterThan(0);
 });
 
 test('Log.rewrite leaves the old log or the new one, in full, after a power cut at any operation', async () => {
@@ -131,6 +157,25 @@ test('Log.rewrite that the disk refuses poisons, and leaves the old log', async 
     expect(await next.list()).toEqual([segmentName(1)]);
   }
 });
+
+test('Log.rewrite poisons, and leaves the old log, where what it reads back is not what it wrote', async () => {
+  const disk = new LyingDisk({ seed: 1, files: await filesOf(['a', 'b']) });
+  const log = await openLog(disk, []);
+  await expect(log.rewrite([Buffer.from('new')])).rejects.toThrow(PoisonedError);
+  await log.close();
+  const entries: string[] = [];
+  await openLog(disk.kill(), entries);
+  expect(entries).toEqual(['a', 'b']);
+});
+
+/** Gives back another byte than was written to an unfinished segment. */
+class LyingDisk extends SimulatedDisk {
+  override async read(name: string): Promise<Uint8Array> {
+    const bytes = await super.read(name);
+    if (name.endsWith('.tmp')) bytes[bytes.length - 50] = 0xff;
+    return bytes;
+  }
+}
 
 /** What the processes of a run did, and what must therefore be there. */
 class History {

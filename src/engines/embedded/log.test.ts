@@ -103,6 +103,15 @@ test('Log.close makes durable what was appended, and takes no more', async () =>
   expect((await openLog(disk.crash())).entries).toEqual(['a']);
 });
 
+test('Log.close makes its mark durable, so that damage to the last group is known for what it is', async () => {
+  for (let seed = 0; seed < 20; seed += 1) {
+    const disk = new SimulatedDisk({ seed });
+    await appendAll(disk, ['a']);
+    const closed = await disk.read(segmentName(1));
+    expect(await disk.crash().read(segmentName(1))).toEqual(closed);
+  }
+});
+
 test('Log is poisoned by a failed sync: its waiters are rejected, it takes nothing more, it never tries again', async () => {
   const disk = new SimulatedDisk({ seed: 1 });
   const causes: unknown[] = [];
