@@ -61,27 +61,31 @@ function whole(flag: string, given: string, min: number): number {
 function printRound({ round, turn, killClass, strike, clients }: RoundPlan, result: RoundResult): void {
   const where = strike.by === 'process' ? `${strike.point} ${strike.hit}` : `by the ${strike.by}`;
   const plan = `round ${round}${turn === 1 ? '' : `, turn ${turn}`}: ${killClass} (${where}), ${clients.length} clients`;
-  const found =
-    result.missed === undefined
-      ? `${result.cut} requests cut, ${result.unanswered} operations unanswered`
-      : `missed: ${result.missed}`;
-  console.log(`${plan}; ${found}`);
+  if (result.missed !== undefined) {
+    console.log(`${plan}; missed: ${result.missed}`);
+    return;
+  }
+  const { cut, unanswered, steps } = result;
+  const starts = steps.map((step) => `, start killed ${step}`).join('');
+  console.log(`${plan}; ${cut} requests cut, ${unanswered} operations unanswered${starts}`);
 }
 
 function printTally(rounds: number, tally: Tally, elapsedMs: number): void {
-  const { operations, requests, replays, misses, kills } = tally;
+  const { operations, requests, cut, unanswered, replays, misses, kills } = tally;
   console.log('');
   const rows: readonly (readonly [string, number])[] = [
     ['rounds', rounds],
     ['operations', operations],
     ['requests', requests],
     ['of them duplicates', requests - operations],
+    ['requests cut by a kill', cut],
+    ['operations with none answered', unanswered],
     ['replays compared', replays],
     ['misses', misses],
     ['seconds', Math.round(elapsedMs / 1_000)],
     ...killClasses.map((killClass) => [`kills ${killClass}`, kills[killClass]] as const),
   ];
-  for (const [name, count] of rows) console.log(`${name.padEnd(30)}${String(count).padStart(8)}`);
+  for (const [name, count] of rows) console.log(`${name.padEnd(32)}${String(count).padStart(8)}`);
   console.log('');
 }
 

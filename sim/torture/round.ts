@@ -4,7 +4,6 @@ import { CuttingProxy } from './cutting-proxy.ts';
 import { examineRecovery, lookAt, readEntries, replay, type Seen } from './examination.ts';
 import { Connections } from './exchange.ts';
 import type { History, Journal } from './journal.ts';
-import type { KillClass } from './kill-point.ts';
 import type { Operation } from './operation.ts';
 import type { Oracle } from './oracle.ts';
 import type { RoundPlan } from './plan.ts';
@@ -21,12 +20,14 @@ export interface Arena {
 export interface RoundResult {
   /** Whether the kill struck, and requests were unanswered when it did; else why it does not count. */
   readonly missed: string | undefined;
-  /** Kills that struck, by class. */
-  readonly kills: readonly KillClass[];
+  /** Of the round's class. The kill before those of a recovery is not counted. */
+  readonly kills: number;
   /** Requests in flight when the service was killed. */
   readonly cut: number;
   /** Operations of which no request had been answered by then, though one at least had been sent. */
   readonly unanswered: number;
+  /** Where the service was killed while it started again. */
+  readonly steps: readonly string[];
 }
 
 /**
@@ -43,8 +44,8 @@ export async function runRound(arena: Arena, plan: RoundPlan): Promise<RoundResu
   const settledBefore = new Set(operations.filter((operation) => oracle.isSettled(operation)));
   const unanswered = histories.filter(({ operation, cuts }) => cuts > 0 && !settledBefore.has(operation)).length;
   const missed = judgeKill(plan, death, cut, histories);
-  const kills = missed === undefined ? await restart(arena, plan) : [];
-  if (missed !== undefined) await site.start();
+  const steps = missed === undefined ? await startInVain(arena, plan) : [];
+  await site.start();
   if (missed === undefined && plan.recoveries.length === 0) {
     const point = death?.marker?.point;
     await examineRecovery(site.service.recovery, point, site.dataDirectory, site.connections);
@@ -63,7 +64,8 @@ export async function runRound(arena: Arena, plan: RoundPlan): Promise<RoundResu
   }
   await replay(operations, site.connections, oracle);
   oracle.compareState(await readEntries(site.connections));
-  return { missed, kills, cut, unanswered };
+  const kills = steps.length === 0 ? 1 : steps.length;
+  return { missed, kills: missed === undefined ? kills : 0, cut, unanswered, steps };
 }
 
 /** Resolves when every client is done or cut. Without a death the kill has not struck. */
@@ -139,16 +141,16 @@ function judgeKill(
   return undefined;
 }
 
-async function restart({ site }: Arena, { killClass, recoveries }: RoundPlan): Promise<readonly KillClass[]> {
-  const kills: KillClass[] = [];
+/** Starts the service and has it killed on the way, as often as the plan says. Nobody has an answer meanwhile. */
+async function startInVain({ site }: Arena, { recoveries }: RoundPlan): Promise<readonly string[]> {
+  const steps: string[] = [];
   for (const hit of recoveries) {
     const death = await site.startInVain(hit);
     const isOrdered = death.signal === 'SIGKILL' && death.marker?.point === 'during-recovery';
     demand(isOrdered, 'the service starts on what a kill has left', wordsOf(death));
-    kills.push(killClass);
+    steps.push(death.marker?.step ?? '');
   }
-  await site.start();
-  return kills.length === 0 ? [killClass] : kills;
+  return steps;
 }
 
 async function lookAtAll(

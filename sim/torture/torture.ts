@@ -24,6 +24,10 @@ export interface TortureOptions {
 export interface Tally {
   operations: number;
   requests: number;
+  /** Requests that were in flight when the service was killed. */
+  cut: number;
+  /** Operations that had been sent, and not answered to anybody, when it was killed. */
+  unanswered: number;
   replays: number;
   misses: number;
   readonly kills: Record<KillClass, number>;
@@ -51,7 +55,7 @@ export async function torture({ rounds, seed, onRound, entry }: TortureOptions):
   const site = new Site(directory, entry ?? join(import.meta.dirname, 'server.ts'), journal);
   const arena: Arena = { site, journal, oracle };
   const kills = Object.fromEntries(killClasses.map((killClass) => [killClass, 0])) as Record<KillClass, number>;
-  const tally: Tally = { operations: 0, requests: 0, replays: 0, misses: 0, kills };
+  const tally: Tally = { operations: 0, requests: 0, cut: 0, unanswered: 0, replays: 0, misses: 0, kills };
   let round = 0;
   const count = (): void => {
     const { histories, requests } = journal;
@@ -100,7 +104,9 @@ async function untilItStrikes(arena: Arena, { seed, round, rounds, tally, onRoun
     const result = await runRound(arena, plan);
     await replaySome(arena, new Seeded(seed + round));
     onRound?.(plan, result);
-    for (const killClass of result.kills) tally.kills[killClass] += 1;
+    tally.kills[plan.killClass] += result.kills;
+    tally.cut += result.cut;
+    tally.unanswered += result.unanswered;
     if (result.missed === undefined) return;
     tally.misses += 1;
     const words = `${tally.misses} in ${round} rounds, the last: ${result.missed}`;
