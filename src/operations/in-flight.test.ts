@@ -108,6 +108,23 @@ describe('run with a duplicate in flight', () => {
     for (const outcome of await Promise.all(waiting)) expect(outcome).toMatchObject({ outcome: 'replayed' });
   });
 
+  test('is bounded for each operation, so that a crowd at one leaves room at the others', async () => {
+    const { finish } = await fixture.inFlight('k');
+    const crowd = Array.from({ length: 1_000 }, () => fixture.operations.run(identityOf('k'), constant(1)));
+    await until(() => fixture.operations.waiting === 1_000);
+    const refused = { outcome: 'refused', reason: 'too-many-waiters' };
+    expect(await fixture.operations.run(identityOf('k'), constant(1))).toEqual(refused);
+    const gate = Promise.withResolvers<void>();
+    const other = fixture.operations.run(identityOf('other'), fixture.increment('all', gate.promise));
+    const duplicate = fixture.operations.run(identityOf('other'), constant(1));
+    await until(() => fixture.operations.waiting === 1_001);
+    await finish();
+    gate.resolve();
+    await other;
+    expect(await duplicate).toMatchObject({ outcome: 'replayed' });
+    await Promise.all(crowd);
+  });
+
   test('is shared by all operations of one store', async () => {
     const { finish } = await fixture.inFlight('k');
     const otherDoor = fixture.open();

@@ -22,11 +22,11 @@ export type {
 export type { Execution, Outcome, RefusalReason } from './outcome.ts';
 
 export interface OperationsOptions extends RetentionOptions {
-  /** Bounds an execution, all its attempts and the commit. Past it the transaction is fenced. Default `defaultDeadlineMs`. */
+  /** Bounds an execution, all its attempts and the commit. Past it the transaction is fenced. Default 30 s. */
   readonly deadlineMs?: number;
-  /** How long a duplicate waits for the one in flight. Default `defaultWaitMs`. */
+  /** How long a duplicate waits for the one in flight. Default 5 s. */
   readonly waitMs?: number;
-  /** Duplicates that may wait at once, over all operations of the store. Default `defaultWaitersMax`. */
+  /** Duplicates that may wait at once, over all operations of the store. Default 10,000; of one operation 1,000 at most. */
   readonly waitersMax?: number;
   readonly world?: World;
   /** Told of every outcome, after it is durable. It must not throw; what it throws is dropped, for the outcome stands. */

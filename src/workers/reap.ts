@@ -4,9 +4,9 @@ import { realWorld, type World } from '../kv/world.ts';
 import { reap, type Reaped } from '../layers/idempotency/idempotency.ts';
 
 export interface ReaperOptions {
-  /** Records a batch. Default `defaultBatchSize`. */
+  /** Records a batch. Default 100. */
   readonly batchSize?: number;
-  /** The pause when nothing is due. Default `defaultPauseMs`. */
+  /** The pause when nothing is due. Default a minute. */
   readonly pauseMs?: number;
   /** Ends the worker, as `stop` does. */
   readonly signal?: AbortSignal;

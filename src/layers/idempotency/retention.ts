@@ -2,9 +2,9 @@ import { InvalidArgumentError } from '../../kv/errors.ts';
 
 /** What becomes of an operation's identity after its outcome. */
 export interface RetentionOptions {
-  /** How long an outcome is replayed, counted from its commit. Default `defaultRetentionMs`. */
+  /** How long an outcome is replayed, counted from its commit. Default 72 h. */
   readonly retentionMs?: number;
-  /** How long after that a late retry is still recognised. Default `defaultTombstoneMs`. */
+  /** How long after that a late retry is still recognised. Default 30 d. */
   readonly tombstoneMs?: number;
   /** What a request meets that comes after the retention, before the tombstone's end. Default `refuse`. */
   readonly onExpired?: 'refuse' | 'execute';
