@@ -1,4 +1,3 @@
-import { InvalidArgumentError } from '../kv/errors.ts';
 import type { Transaction } from '../kv/store.ts';
 import { fingerprint, parseIdempotencyKey, type Fingerprint } from '../layers/idempotency/idempotency.ts';
 import { withHeaders, type Answer } from './answer.ts';
@@ -8,7 +7,7 @@ import type { Core } from './core.ts';
 import { selectQuery, type Incoming } from './incoming.ts';
 import { sendable } from './kept-headers.ts';
 import type { Route } from './route.ts';
-import { refusedBy, type Settled } from './settled.ts';
+import { refusedBy, type AnswerEvent, type Settled } from './settled.ts';
 import { runUnclaimed } from './unclaimed.ts';
 
 /**
@@ -18,8 +17,8 @@ import { runUnclaimed } from './unclaimed.ts';
  * 2. The body is read, once, up to its bound: larger, 413.
  * 3. The guard may refuse.
  * 4. Without a key the handler runs in a transaction without a claim, and that was all.
- * 5. The scope is asked for: empty, a fault of the server's.
- * 6. The operation runs, or what became of it is found.
+ * 5. The scope is asked for.
+ * 6. The operation runs, or what became of it is found; a scope that is empty is a fault of the server's, before anything runs.
  *
  * No step before the sixth writes, so whatever ends there leaves the key unused.
  */
@@ -29,7 +28,17 @@ export async function exchange<Tx extends Transaction, Context>(
   incoming: Incoming,
   context: Context,
 ): Promise<Answer> {
-  return announced(core, await settle(core, route, incoming, context));
+  try {
+    return announced(core, await settle(core, route, incoming, context));
+  } catch (error) {
+    if (bearsKey(incoming)) tell(core, { outcome: 'refused', status: undefined, problem: undefined });
+    throw error;
+  }
+}
+
+/** Whether an answer to it says what became of it. A fault, which passes through here, is for the shell to mark so. */
+export function bearsKey(incoming: Incoming): boolean {
+  return keyField(incoming) !== undefined;
 }
 
 /** For a shell whose server reads the body before the exchange begins. */
@@ -40,14 +49,20 @@ export function refuseBody<Tx extends Transaction, Context>(
   return announced(core, bodyTooLarge(route.bodyBytesMax));
 }
 
-function announced({ onEvent }: Pick<Core<never, never>, 'onEvent'>, { answer, outcome, problem }: Settled): Answer {
+function announced(core: Observed, { answer, outcome, problem }: Settled): Answer {
   if (outcome === undefined) return answer;
+  tell(core, { outcome, status: answer.status, problem });
+  return withHeaders(answer, [['idempotency-outcome', outcome]]);
+}
+
+type Observed = Pick<Core<never, never>, 'onEvent'>;
+
+function tell({ onEvent }: Observed, event: AnswerEvent): void {
   try {
-    onEvent?.({ outcome, status: answer.status, problem });
+    onEvent?.(event);
   } catch {
     // The outcome is durable. An observer's failure must not make the client believe otherwise.
   }
-  return withHeaders(answer, [['idempotency-outcome', outcome]]);
 }
 
 async function settle<Tx extends Transaction, Context>(
@@ -74,7 +89,7 @@ async function settle<Tx extends Transaction, Context>(
       return markedIf(key !== undefined, { answer: sendable(await readPassing(refusal)), outcome: 'refused' });
     }
     if (key === undefined) return { answer: await runUnclaimed(core.store, route, call) };
-    const scope = await scopeOf(core, call);
+    const scope = await core.scope(incoming.toRequest(call.body), context);
     return await runClaimed(core, route, call, { scope, key, fingerprint: fingerprintOf(route, call) });
   } catch (error) {
     if (error instanceof ResponseTooLarge) return markedIf(key !== undefined, responseTooLarge(error));
@@ -92,12 +107,6 @@ function keyField(incoming: Incoming): string | undefined {
 
 function needsKey<Tx extends Transaction, Context>(route: Route<Tx, Context>, method: string): boolean {
   return route.key === 'required' && !methodsWithoutKey.has(method) && !idempotentMethods.has(method);
-}
-
-async function scopeOf<Tx extends Transaction, Context>(core: Core<Tx, Context>, call: Call<Context>): Promise<string> {
-  const scope: unknown = await core.scope(call.incoming.toRequest(call.body), call.context);
-  if (typeof scope === 'string' && scope !== '') return scope;
-  throw new InvalidArgumentError('scope', scope, 'a text that is not empty, or else callers would share their keys');
 }
 
 function fingerprintOf<Tx extends Transaction, Context>(

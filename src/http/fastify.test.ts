@@ -262,6 +262,7 @@ describe("Fastify's error handler", () => {
     const send = await listening();
     const failed = await send('/');
     expect([failed.status, failed.bytes.toString()]).toEqual([418, '{"told":"out of ink"}']);
+    expect(failed.headers.get('idempotency-outcome')).toBe('refused');
     failing = false;
     expect((await send('/')).headers.get('idempotency-outcome')).toBe('executed');
     expect(await counted()).toBe(1);

@@ -10,9 +10,10 @@ import type { Store, Transaction } from '../kv/store.ts';
 import type { Operations } from '../operations/operations.ts';
 import type { Answer } from './answer.ts';
 import type { Core } from './core.ts';
-import { exchange, refuseBody } from './exchange.ts';
+import { bearsKey, exchange, refuseBody } from './exchange.ts';
 import { captureBody, capturedBody } from './fastify-body.ts';
 import { fastifyIncoming } from './fastify-incoming.ts';
+import type { Incoming } from './incoming.ts';
 import { createCore, type OnceOptions } from './once.ts';
 import { createRoute, type Handler, type Route, type RouteOptions } from './route.ts';
 
@@ -83,9 +84,19 @@ function addRoute<Tx extends Transaction>(
       const context: FastifyContext = Object.freeze({ params: paramsOf(request), request });
       replies.set(context, reply);
       const incoming = fastifyIncoming(request, capturedBody);
-      return send(reply, await exchange(core, route, incoming, context));
+      return send(reply, await answerTo(incoming, reply, () => exchange(core, route, incoming, context)));
     },
   });
+}
+
+/** A fault is for Fastify's error handler to answer, which keeps the fields that are set already. */
+async function answerTo(incoming: Incoming, reply: FastifyReply, answer: () => Promise<Answer>): Promise<Answer> {
+  try {
+    return await answer();
+  } catch (error) {
+    if (bearsKey(incoming)) reply.header('idempotency-outcome', 'refused');
+    throw error;
+  }
 }
 
 /** Not in the context, where handlers would find it and send by it. */

@@ -143,6 +143,7 @@ describe('createOnce', () => {
       return new Response('yes');
     });
     await expect(handle(sent('k'))).rejects.toThrow(RangeError);
+    expect(events).toEqual([{ outcome: 'refused', status: undefined, problem: undefined }]);
     expect(await deposits()).toBeUndefined();
     expect(await (await handle(sent('k'))).text()).toBe('yes');
     expect(await deposits()).toBe(1);

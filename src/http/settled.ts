@@ -7,7 +7,8 @@ export type AnswerOutcome = 'executed' | 'replayed' | 'in-progress' | 'mismatch'
 /** Labels from closed sets, fit for metrics: no key, no scope, no body. */
 export interface AnswerEvent {
   readonly outcome: AnswerOutcome;
-  readonly status: number;
+  /** `undefined` after a fault: a handler threw, say, and whoever catches it answers. */
+  readonly status: number | undefined;
   /** The problem that the contract itself answered; `undefined` for what a handler, a guard or a record answered. */
   readonly problem: ProblemName | undefined;
 }
