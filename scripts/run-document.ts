@@ -46,7 +46,7 @@ function mirror(directory: string, scratch: string): string {
 }
 
 /** A program that serves must also stop by itself; a document's reader would not see the end of it otherwise. */
-const programMsMax = 20_000;
+const programMsMax = 60_000;
 
 async function runPrograms(programs: readonly Exercise[], repository: string, scratch: string): Promise<string[]> {
   if (programs.length === 0) return [];

@@ -8,7 +8,8 @@ import type { Exercise, Fence } from './fences.ts';
 
 /** The port that documents speak of. The session uses a free one instead, so that it disturbs no server of the reader's. */
 const documentedPort = /\b4600\b/g;
-const sessionMsMax = 50_000;
+/** Many times what a tour takes on a busy machine: it only has to end one that hangs. */
+const sessionMsMax = 120_000;
 
 /**
  * Runs the `sh` fences of one document in order, in one bash session with job control, as a reader would who types them
