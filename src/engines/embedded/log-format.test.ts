@@ -1,9 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { encodeSegmentHeader, entriesOf, readRecord, readSegmentHeader, RecordChain } from './log-format.ts';
 
 const salt = Uint8Array.from([1, 2, 3, 4, 5, 6, 7, 8]);
 
-// The example of docs/log-format.md. If this has to change, so has the format version.
+// Computed by a program of its own from the layout in docs/log-format.md. If this has to change, so has the format version.
 const header = '53454d454c4c4f47 01000000 cefadbe6 0102030405060708 0100000000000000';
 const group =
   'addbc909 0a000000 0100000000000000 0000000000000000 0102030405060708 cefadbe6 02000000' +
@@ -16,6 +17,11 @@ test('encodeSegmentHeader and RecordChain write the bytes of the documented exam
   expect(headerBytes.toString('hex')).toBe(plain(header));
   expect(chain.group([Buffer.from('a'), Buffer.from('b')], 0).toString('hex')).toBe(plain(group));
   expect(chain.mark().toString('hex')).toBe(plain(mark));
+});
+
+test('docs/log-format.md shows this example', () => {
+  const document = readFileSync(new URL('../../../docs/log-format.md', import.meta.url), 'utf8').replaceAll(/\s/g, '');
+  expect(document).toContain(`header${plain(header)}group${plain(group)}mark${plain(mark)}`);
 });
 
 test('readRecord and entriesOf read the documented example', () => {

@@ -4,7 +4,6 @@ import { realWorld } from '../../kv/world.ts';
 import type { World } from '../../kv/world.ts';
 import { SimulatedDisk } from '../../testing/simulated-disk.ts';
 import type { DiskOperation } from '../../testing/simulated-disk.ts';
-import { entryBytesMax } from './log-format.ts';
 import { segmentName } from './log-segment.ts';
 import { Log } from './log.ts';
 import type { LogOptions, SyncFacts } from './log.ts';
@@ -80,16 +79,6 @@ test('Log.whenDurable answers one promise for a group, and calls onDurable befor
   const waiters = [1, 2].map((index) => log.whenDurable(index).then(() => events.push(`waiter ${index}`)));
   await Promise.all(waiters);
   expect(events).toEqual(['durable 2', 'waiter 1', 'waiter 2']);
-});
-
-test('Log splits what waits into groups where one would be too long to write', async () => {
-  const { log, synced } = await openLog(new SimulatedDisk({ seed: 1 }));
-  log.append(new Uint8Array(entryBytesMax));
-  log.append(new Uint8Array(1));
-  await log.whenDurable(1);
-  await log.whenDurable(2);
-  expect(synced.map(({ entries }) => entries)).toEqual([1, 1]);
-  expect(() => log.append(new Uint8Array(entryBytesMax + 1))).toThrow(`entryBytesMax is ${entryBytesMax}`);
 });
 
 test('Log.close makes durable what was appended, and takes no more', async () => {
