@@ -52,6 +52,7 @@ export async function runRound(arena: Arena, plan: RoundPlan): Promise<RoundResu
   }
   const seen = await lookAtAll(operations, site.connections);
   for (const history of histories) judgeVictim(history, death, seen.get(history.operation), settledBefore);
+  if (missed === undefined) judgePlace(plan, seen, settledBefore);
   await Promise.all(
     clients.map(async (client) => {
       const failed = await client.work(site.connections);
@@ -176,4 +177,22 @@ function judgeVictim(
   }
   if (isSettled) demand(seen === 'complete', 'what was answered is complete', `it is ${seen} after the kill`, id);
   if (hasPart) demand(seen === 'complete', 'an answer that has begun is complete', `it is ${seen} after the kill`, id);
+}
+
+/** What the place of the kill says about all operations of the round. A kill that was elsewhere would show here. */
+function judgePlace(
+  { strike }: RoundPlan,
+  seen: ReadonlyMap<Operation, Seen>,
+  settledBefore: ReadonlySet<Operation>,
+): void {
+  if (strike.by !== 'process') return;
+  const { point, hit } = strike;
+  const complete = [...seen].filter(([, state]) => state === 'complete').map(([operation]) => operation);
+  const found = `${complete.length} operations are complete, ${settledBefore.size} were answered`;
+  if (point === 'between-write-and-sync' || point === 'after-sync') {
+    const isLeft = complete.some((operation) => !settledBefore.has(operation));
+    demand(isLeft, 'what was written when the process died is there', found);
+  } else if (hit === 1 && (point === 'before-log-write' || point === 'amid-log-write')) {
+    demand(complete.length === 0, 'what was not written whole when the process died is not there', found);
+  }
 }
