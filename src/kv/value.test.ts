@@ -140,15 +140,10 @@ describe('readValue', () => {
 
   test('readValue gives back what was stored', () => {
     fc.assert(
-      fc.property(
-        fc.jsonValue({ stringUnit: 'binary', maxDepth: 3 }),
-        fc.uint8Array(),
-        fc.bigInt(),
-        (json, bytes, bigint) => {
-          const given = { json, bytes, bigint };
-          expect(readValue(storeValue(given))).toEqual(given);
-        },
-      ),
+      fc.property(fc.jsonValue({ maxDepth: 2 }), fc.uint8Array(), fc.bigInt(), (json, bytes, bigint) => {
+        const given = { json, bytes, bigint };
+        expect(readValue(storeValue(given))).toEqual(given);
+      }),
     );
   });
 });
