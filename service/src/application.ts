@@ -52,7 +52,6 @@ export async function buildApplication(parts: ApplicationParts): Promise<Fastify
     // The others tell the client what to do; these two, and no other problem, are for the operator as well.
     const grave = document.status === serviceProblems.fault.status || document.type.endsWith('/commit-unknown');
     request.log[grave ? 'error' : 'debug']({ route: routeOf(request), fault: faultForLog(error) }, document.title);
-    if (document.status === 503) reply.header('retry-after', '1');
     return sendProblemDocument(reply, document);
   });
   app.setNotFoundHandler((request, reply) => refuseRoute(request, reply, methods));

@@ -1,11 +1,9 @@
+import { problemBase } from 'semel/http';
 import { serviceLimits } from './service-limits.ts';
 
-/** Where the types are named: the same base as the library's own, which docs/http.md lists. */
-const problemBase = 'https://semel.dev/problems/';
-
 /**
- * Every problem that the service itself answers, beside those of the idempotency contract. The page at /docs lists them,
- * made from this list. The type is what a client should branch on.
+ * Every problem that the service itself answers, beside those of the idempotency contract, under the same base. The page at
+ * /docs lists them, made from this list, and so does docs/service.md. The type is what a client should branch on.
  */
 export const serviceProblems = Object.freeze({
   'request-malformed': { status: 400, title: 'The request cannot be read' },
@@ -37,6 +35,13 @@ export const serviceProblems = Object.freeze({
   poisoned: { status: 503, title: 'The store stopped after a failed write' },
   stopping: { status: 503, title: 'The service is stopping' },
 } as const);
+
+/** After these nothing has taken effect, and the same request may succeed a moment later. */
+const passing: readonly string[] = ['contended', 'deadline-exceeded', 'stopping'].map((name) => problemBase + name);
+
+export function isPassing({ type }: Problem): boolean {
+  return passing.includes(type);
+}
 
 export type ServiceProblem = keyof typeof serviceProblems;
 

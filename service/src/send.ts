@@ -1,5 +1,12 @@
 import type { FastifyReply } from 'fastify';
-import { problem, problemMediaType, type Problem, type ProblemFacts, type ServiceProblem } from './problem.ts';
+import {
+  isPassing,
+  problem,
+  problemMediaType,
+  type Problem,
+  type ProblemFacts,
+  type ServiceProblem,
+} from './problem.ts';
 
 export function sendProblem(
   reply: FastifyReply,
@@ -11,6 +18,7 @@ export function sendProblem(
 }
 
 export function sendProblemDocument(reply: FastifyReply, document: Problem): FastifyReply {
+  if (isPassing(document)) reply.header('retry-after', '1');
   return reply
     .code(document.status)
     .type(problemMediaType)
@@ -18,7 +26,7 @@ export function sendProblemDocument(reply: FastifyReply, document: Problem): Fas
 }
 
 /** What changes under one URL must be asked for again; the entity tag makes that cheap. */
-export const cacheControl = 'private, no-cache';
+const cacheControl = 'private, no-cache';
 
 export function sendJson(reply: FastifyReply, json: string): FastifyReply {
   return reply.header('cache-control', cacheControl).type('application/json').send(bytesOf(json));

@@ -116,11 +116,7 @@ function watchStore(metrics: Metrics, store: EmbeddedStore, paging: Paging): voi
   metrics.watch('semel_store_poisoned', '1 once a failed write or sync has stopped the store for good.', () =>
     Number(store.status().poisoned),
   );
-  metrics.watch(
-    'semel_store_keys',
-    'Keys in the store, those of Semel’s own records included.',
-    () => store.status().keys,
-  );
+  metrics.watch('semel_store_keys', 'Keys in the store, its own records included.', () => store.status().keys);
   metrics.watch('semel_store_versions', 'Versions in memory, old ones included.', () => store.status().versions);
   metrics.watch('semel_paging_sessions', 'Snapshots held open between pages.', () => paging.openCount);
 }
