@@ -159,6 +159,21 @@ describe('createOnce', () => {
     expect(await deposits()).toBeUndefined();
   });
 
+  test('createOnce refuses a response whose body the handler has read itself, rather than keep an empty one', async () => {
+    const handle = onceFor()(async (_request, tx) => {
+      await tx.add(['deposits'], 1);
+      const response = new Response('logged');
+      await response.text();
+      return response;
+    });
+    await expect(handle(sent('k'))).rejects.toThrow(/nobody has read yet/);
+    expect(await deposits()).toBeUndefined();
+  });
+
+  test('createOnce refuses the response that stands for a network error', async () => {
+    await expect(onceFor()(() => Response.error())(sent('k'))).rejects.toThrow(/the status is 0/);
+  });
+
   test('createOnce refuses a request whose body somebody has read already', async () => {
     const handle = onceFor()(deposit);
     const request = sent('k');
