@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Connections } from './exchange.ts';
 import type { Journal } from './journal.ts';
@@ -82,7 +83,8 @@ export class Site {
     return new ServiceProcess({
       entry: this.#entry,
       logPath: join(this.directory, 'service.log'),
-      compileCachePath: join(this.directory, 'compiled'),
+      // Where Node.js itself would keep it, for this run and for others.
+      compileCachePath: join(tmpdir(), 'node-compile-cache'),
     });
   }
 }

@@ -7,7 +7,7 @@ import { Journal } from './journal.ts';
 import { killClasses, type KillClass } from './kill-point.ts';
 import { openingOperations } from './operation.ts';
 import { Oracle } from './oracle.ts';
-import { classOfRound, planRound, type RoundPlan } from './plan.ts';
+import { planRound, type RoundPlan } from './plan.ts';
 import { runRound, type Arena, type RoundResult } from './round.ts';
 import { Seeded } from './seeded.ts';
 import { Site } from './site.ts';
@@ -136,8 +136,3 @@ async function close({ site, journal, oracle }: Arena): Promise<void> {
 
 /** The rounds in which a run has killed in each way at least once. */
 export const roundsMin = killClasses.length;
-
-/** What a run of this seed will do, without doing it. */
-export function planOf(seed: number, rounds: number): readonly KillClass[] {
-  return Array.from({ length: rounds }, (_, index) => classOfRound(seed, index + 1));
-}
