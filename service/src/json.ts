@@ -176,6 +176,8 @@ class Parser {
   }
 
   #skipWhitespace(): void {
+    // Mostly there is none, and a pattern costs ten times as much as a look.
+    if (this.#text.charCodeAt(this.#at) > 0x20) return;
     whitespace.lastIndex = this.#at;
     whitespace.test(this.#text);
     this.#at = whitespace.lastIndex;
