@@ -13,6 +13,8 @@ export const limits = Object.freeze({
   transactionWritesMax: 10_000,
   /** Encoded bytes of all writes of a transaction: a group commit of several must still be one quick write. */
   transactionBytesMax: 16_777_216,
+  /** Additions of one transaction to one key: each is made again at the commit. */
+  additionsMax: 1_000,
   /** Attempts of a transaction before its conflict is the caller's to handle. */
   attemptsMax: 64,
   /** Transactions that may wait for locks in one store. */

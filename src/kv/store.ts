@@ -11,7 +11,8 @@ import type { Value } from './value.ts';
 export interface ReadTransaction {
   /**
    * The store's own clock, in milliseconds since the Unix epoch, fixed once with the snapshot: never earlier than the
-   * `now` of any transaction that is visible here. Asking for it takes the snapshot.
+   * `now` of any transaction that is visible here (at `read-committed`: that was visible at the first read). Asking for
+   * it takes the snapshot.
    */
   readonly now: number;
   get(key: Key): Promise<Value | undefined>;

@@ -1,5 +1,6 @@
-import { TransactionClosedError } from '../../kv/errors.ts';
+import { LimitExceededError, TransactionClosedError } from '../../kv/errors.ts';
 import type { Key, Range } from '../../kv/key.ts';
+import { limits } from '../../kv/limits.ts';
 import type { AddOutcome, Bounds, Entry, LockOptions, ScanOptions, Transaction, Version } from '../../kv/store.ts';
 import { requireOneOf } from '../../kv/transact.ts';
 import { encodeKey, type EncodedKey, type EncodedRange, encodeRange } from '../../kv/tuple.ts';
@@ -103,6 +104,9 @@ export class EmbeddedTransaction implements Transaction {
       return { outcome: 'ok' };
     }
     const additions = [...(write?.additions ?? []), addition];
+    if (additions.length > limits.additionsMax) {
+      throw new LimitExceededError('additionsMax', limits.additionsMax, additions.length);
+    }
     const base = this.#attempt.database.map.at(encoded, this.#attempt.view());
     const sum = sumOf(base?.value, additions);
     if (sum.outcome === 'refused') {

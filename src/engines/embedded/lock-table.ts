@@ -22,10 +22,9 @@ import type { World } from '../../kv/world.ts';
  */
 export class LockTable {
   readonly #world: World;
-  /** Claims on single keys, each set in order of arrival. */
-  readonly #byKey = new Map<EncodedKey, Set<Claim>>();
-  readonly #onRanges = new Set<Claim>();
-  #waiting = 0;
+  readonly #byKey = new Map<EncodedKey, Queue>();
+  readonly #onRanges = new Queue();
+  #ownersWaiting = 0;
   #arrivals = 0;
 
   constructor(world: World) {
@@ -34,7 +33,7 @@ export class LockTable {
 
   /** Whether a commit of these writes would have to wait. */
   blocksWrites(owner: LockOwner, keys: Iterable<EncodedKey>): boolean {
-    if (this.#byKey.size === 0 && this.#onRanges.size === 0) return false;
+    if (this.#byKey.size === 0 && this.#onRanges.isEmpty) return false;
     for (const key of keys) {
       if (this.#isBlocked(new Claim(owner, keyTarget(key), 'exclusive', Infinity))) return true;
     }
@@ -49,19 +48,21 @@ export class LockTable {
     if (owner.holds(target, mode)) return;
     const claim = new Claim(owner, target, mode, ++this.#arrivals);
     if (!this.#isBlocked(claim)) {
-      this.#enter(claim);
+      owner.claims.add(claim);
+      this.#queueOf(claim).granted.push(claim);
       claim.granted = true;
       return;
     }
     if (timeoutMs === 0) throw new LockTimeoutError(describeTarget(target), 0);
-    if (this.#waiting >= limits.lockWaitersMax) {
-      throw new LimitExceededError('lockWaitersMax', limits.lockWaitersMax, this.#waiting + 1);
+    if (owner.waits === 0 && this.#ownersWaiting >= limits.lockWaitersMax) {
+      throw new LimitExceededError('lockWaitersMax', limits.lockWaitersMax, this.#ownersWaiting + 1);
     }
     await this.#wait(claim, timeoutMs, signal);
   }
 
   /** Ends all claims of an owner; those that wait reject with `cause`. */
   release(owner: LockOwner, cause?: Error): void {
+    if (owner.claims.size === 0) return;
     const claims = [...owner.claims];
     for (const claim of claims) this.#leave(claim);
     for (const claim of claims) claim.reject?.(cause ?? new AbortedError());
@@ -69,9 +70,11 @@ export class LockTable {
   }
 
   async #wait(claim: Claim, timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
-    const mayDeadlock = claim.owner.claims.size > 0;
-    this.#enter(claim);
-    this.#waiting++;
+    const { owner } = claim;
+    const mayDeadlock = owner.claims.size > 0;
+    owner.claims.add(claim);
+    this.#queueOf(claim).waiting.push(claim);
+    if (owner.waits++ === 0) this.#ownersWaiting++;
     const giveUp = (fault: Error): void => {
       // Granted in this very turn, before the waiter could go on.
       if (claim.granted) return;
@@ -91,7 +94,7 @@ export class LockTable {
         if (mayDeadlock) this.#breakCycles(claim);
       });
     } finally {
-      this.#waiting--;
+      if (--owner.waits === 0) this.#ownersWaiting--;
       claim.resolve = undefined;
       claim.reject = undefined;
       cancelTimer();
@@ -99,49 +102,53 @@ export class LockTable {
     }
   }
 
-  #enter(claim: Claim): void {
-    claim.owner.claims.add(claim);
-    this.#neighbours(claim).add(claim);
+  #queueOf({ target }: Claim): Queue {
+    if (target.key === undefined) return this.#onRanges;
+    let queue = this.#byKey.get(target.key);
+    if (queue === undefined) this.#byKey.set(target.key, (queue = new Queue()));
+    return queue;
   }
 
   #leave(claim: Claim): void {
     claim.owner.claims.delete(claim);
-    const neighbours = this.#neighbours(claim);
-    neighbours.delete(claim);
-    if (neighbours.size === 0 && claim.target.key !== undefined) this.#byKey.delete(claim.target.key);
-  }
-
-  #neighbours({ target }: Claim): Set<Claim> {
-    if (target.key === undefined) return this.#onRanges;
-    let claims = this.#byKey.get(target.key);
-    if (claims === undefined) this.#byKey.set(target.key, (claims = new Set()));
-    return claims;
+    const queue = this.#queueOf(claim);
+    remove(claim.granted ? queue.granted : queue.waiting, claim);
+    if (claim.target.key !== undefined && queue.isEmpty) this.#byKey.delete(claim.target.key);
   }
 
   #grantAfter(gone: readonly Claim[]): void {
-    if (this.#waiting === 0) return;
-    for (const claim of gone) {
-      for (const other of this.#overlapping(claim.target)) {
-        if (other.granted || other.resolve === undefined || this.#isBlocked(other)) continue;
-        other.granted = true;
-        other.resolve();
-      }
+    if (this.#ownersWaiting === 0) return;
+    for (const { target } of gone) for (const queue of this.#queuesAt(target)) this.#grantIn(queue);
+  }
+
+  /** In order of arrival, as far as it goes: a key that is held exclusively has nothing to give. */
+  #grantIn(queue: Queue): void {
+    const isTaken = (): boolean => queue !== this.#onRanges && queue.granted.some(({ mode }) => mode === 'exclusive');
+    if (isTaken()) return;
+    for (const claim of [...queue.waiting]) {
+      if (isTaken()) return;
+      if (claim.resolve === undefined || this.#isBlocked(claim)) continue;
+      remove(queue.waiting, claim);
+      queue.granted.push(claim);
+      claim.granted = true;
+      claim.resolve();
     }
+  }
+
+  /** The queues in which claims stand that may overlap a target. */
+  *#queuesAt(target: LockTarget): Generator<Queue> {
+    if (target.key === undefined) {
+      for (const [key, queue] of this.#byKey) if (rangeContains(target, key)) yield queue;
+    } else {
+      const queue = this.#byKey.get(target.key);
+      if (queue !== undefined) yield queue;
+    }
+    if (!this.#onRanges.isEmpty) yield this.#onRanges;
   }
 
   #isBlocked(claim: Claim): boolean {
-    for (const other of this.#overlapping(claim.target)) if (blocks(other, claim)) return true;
+    for (const queue of this.#queuesAt(claim.target)) if (queue.blocks(claim)) return true;
     return false;
-  }
-
-  *#overlapping(target: LockTarget): Generator<Claim> {
-    if (target.key !== undefined) {
-      yield* this.#byKey.get(target.key) ?? [];
-      for (const claim of this.#onRanges) if (rangeContains(claim.target, target.key)) yield claim;
-      return;
-    }
-    for (const [key, claims] of this.#byKey) if (rangeContains(target, key)) yield* claims;
-    for (const claim of this.#onRanges) if (overlap(claim.target, target)) yield claim;
   }
 
   #breakCycles(claim: Claim): void {
@@ -159,8 +166,7 @@ export class LockTable {
   #findCycle(claim: Claim, path: readonly Claim[] = [], seen = new Set<LockOwner>()): readonly Claim[] | undefined {
     const here = [...path, claim];
     const origin = here[0]?.owner;
-    for (const other of this.#overlapping(claim.target)) {
-      if (!blocks(other, claim)) continue;
+    for (const other of this.#blockersOf(claim)) {
       if (other.owner === origin) return here;
       if (seen.has(other.owner)) continue;
       seen.add(other.owner);
@@ -171,6 +177,13 @@ export class LockTable {
       }
     }
     return undefined;
+  }
+
+  *#blockersOf(claim: Claim): Generator<Claim> {
+    for (const { granted, waiting } of this.#queuesAt(claim.target)) {
+      for (const other of granted) if (blocks(other, claim)) yield other;
+      for (const other of waiting) if (blocks(other, claim)) yield other;
+    }
   }
 
   #sacrifice(owner: LockOwner, cycle: readonly Claim[]): void {
@@ -195,6 +208,8 @@ export class LockOwner {
   readonly age: number;
   readonly onDeadlock: (fault: DeadlockError) => void;
   readonly claims = new Set<Claim>();
+  /** How many of its claims wait. */
+  waits = 0;
 
   constructor(label: string, age: number, onDeadlock: (fault: DeadlockError) => void) {
     this.label = label;
@@ -244,8 +259,34 @@ class Claim {
   }
 }
 
+/** The claims on one key, or those on ranges; both lists in order of arrival. */
+class Queue {
+  readonly granted: Claim[] = [];
+  readonly waiting: Claim[] = [];
+
+  get isEmpty(): boolean {
+    return this.granted.length === 0 && this.waiting.length === 0;
+  }
+
+  /** Whether any claim in it blocks this one. Most often the first that is asked does. */
+  blocks(claim: Claim): boolean {
+    for (const other of this.granted) if (blocks(other, claim)) return true;
+    for (const other of this.waiting) {
+      if (other.arrival >= claim.arrival) return false;
+      if (blocks(other, claim)) return true;
+    }
+    return false;
+  }
+}
+
+function remove(claims: Claim[], claim: Claim): void {
+  // Whoever leaves is most often the first.
+  if (claims[0] === claim) claims.shift();
+  else claims.splice(claims.indexOf(claim), 1);
+}
+
 function blocks(other: Claim, claim: Claim): boolean {
-  if (other.owner === claim.owner || !conflict(other, claim)) return false;
+  if (other.owner === claim.owner || !conflict(other, claim) || !overlap(other.target, claim.target)) return false;
   return other.granted || (other.arrival < claim.arrival && !isHeldUpBy(other, claim.owner));
 }
 

@@ -14,6 +14,7 @@ export function limitContract(open: OpenStore, supports: StoreCapabilities): voi
   describe('limits', () => {
     keysAndValues(open);
     transactions(open);
+    additions(open);
     waiters(open);
     if (supports.injectedWorld) attempts(open);
   });
@@ -121,7 +122,32 @@ function transactions(open: OpenStore): void {
   });
 }
 
+function additions(open: OpenStore): void {
+  test('add refuses more than additionsMax additions to one key, and the others may still commit', async () => {
+    const store = await open();
+    await store.transact(async (tx) => {
+      for (let number = 0; number < limits.additionsMax; number++) await tx.add(key, 1);
+      const fault = await faultOf(LimitExceededError, tx.add(key, 1));
+      expect([fault.limit, fault.maximum]).toEqual(['additionsMax', limits.additionsMax]);
+    });
+    expect(await look(store, key)).toBe(limits.additionsMax);
+  });
+}
+
 function waiters(open: OpenStore): void {
+  test('lock counts transactions that wait, not locks: a commit of many keys behind a lock is one', async () => {
+    const store = await open();
+    const holder = await begin(store);
+    await holder.tx.lock({ prefix: key });
+    const commit = store.transact((tx) => {
+      for (let number = 0; number < limits.transactionWritesMax; number++) tx.set([...key, number], 1);
+    });
+    const lock = store.transact((tx) => tx.lock(key));
+    await holder.commit();
+    await Promise.all([commit, lock]);
+    expect(await look(store, [...key, 0])).toBe(1);
+  });
+
   test('lock refuses to be the one that waits beyond lockWaitersMax', async () => {
     const store = await open();
     const holder = await begin(store);
