@@ -125,7 +125,8 @@ export class LockTable {
   #grantIn(queue: Queue): void {
     const isTaken = (): boolean => queue !== this.#onRanges && queue.granted.some(({ mode }) => mode === 'exclusive');
     if (isTaken()) return;
-    for (const claim of [...queue.waiting]) {
+    // A copy, for what is granted leaves the list.
+    for (const claim of queue.waiting.slice()) {
       if (isTaken()) return;
       if (claim.resolve === undefined || this.#isBlocked(claim)) continue;
       remove(queue.waiting, claim);
