@@ -17,6 +17,7 @@ export class Client {
   readonly #journal: Journal;
   readonly #oracle: Oracle;
   #position = 0;
+  #isWaiting = false;
 
   constructor(number: number, operations: readonly Operation[], journal: Journal, oracle: Oracle) {
     this.#number = number;
@@ -27,6 +28,16 @@ export class Client {
 
   get isDone(): boolean {
     return this.#position === this.#operations.length;
+  }
+
+  /** The place of the operation whose answer it waits for, its request being with the kernel. */
+  get waitsFor(): number | undefined {
+    return this.#isWaiting ? this.#position : undefined;
+  }
+
+  /** Of the operation that comes next, or that is under way. */
+  get position(): number {
+    return this.#position;
   }
 
   /** Works until it is done or gets no answer; resolves with the exchange that failed. */
@@ -51,9 +62,11 @@ export class Client {
 
   async #send(operation: Operation, connections: Connections, onSent: (() => void) | undefined): Promise<Exchange> {
     const exchange = await connections.send(requestOf(operation), () => {
+      this.#isWaiting = true;
       this.#journal.sent(operation, this.#number);
       onSent?.();
     });
+    this.#isWaiting = false;
     if (exchange.outcome === 'answered') this.#journal.answered(operation, this.#number, exchange.answer);
     else if (exchange.outcome === 'cut') this.#journal.cut(operation, this.#number, exchange);
     else this.#journal.notSent(operation, this.#number, exchange.reason);

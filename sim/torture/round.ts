@@ -39,11 +39,11 @@ export async function runRound(arena: Arena, plan: RoundPlan): Promise<RoundResu
   const operations = [...new Set(plan.clients.flat())];
   const histories = operations.map((operation) => journal.historyOf(operation));
   const clients = plan.clients.map((given, number) => new Client(number, given, journal, oracle));
-  const death = await attack(arena, plan, clients);
+  const { death, victims } = await attack(arena, plan, clients);
   const cut = histories.reduce((sum, { cuts }) => sum + cuts, 0);
   const settledBefore = new Set(operations.filter((operation) => oracle.isSettled(operation)));
   const unanswered = histories.filter(({ operation, cuts }) => cuts > 0 && !settledBefore.has(operation)).length;
-  const missed = judgeKill(plan, death, cut, histories);
+  const missed = judgeKill(plan, death, { cut, victims, histories });
   const steps = missed === undefined ? await startInVain(arena, plan) : [];
   await site.start();
   if (missed === undefined && plan.recoveries.length === 0) {
@@ -69,8 +69,15 @@ export async function runRound(arena: Arena, plan: RoundPlan): Promise<RoundResu
   return { missed, kills: missed === undefined ? kills : 0, cut, unanswered, steps };
 }
 
-/** Resolves when every client is done or cut. Without a death the kill has not struck. */
-async function attack(arena: Arena, plan: RoundPlan, clients: readonly Client[]): Promise<Death | undefined> {
+interface Attack {
+  /** Without one the kill has not struck. */
+  readonly death: Death | undefined;
+  /** Clients that were waiting when the driver killed, and did not get that answer. */
+  readonly victims: number;
+}
+
+/** Resolves when every client is done or cut. */
+async function attack(arena: Arena, plan: RoundPlan, clients: readonly Client[]): Promise<Attack> {
   const { site } = arena;
   const { service } = site;
   const { strike } = plan;
@@ -83,10 +90,14 @@ async function attack(arena: Arena, plan: RoundPlan, clients: readonly Client[])
   }
   const connections = proxy === undefined ? site.connections : new Connections(proxy.port);
   let timer: NodeJS.Timeout | undefined;
+  let waiting: ReadonlyMap<Client, number | undefined> = new Map();
   let answers = 0;
   const aim = (): void => {
     if (strike.by !== 'driver' || timer !== undefined || answers < strike.answers) return;
-    timer = setTimeout(() => void service.kill(), strike.delayMs);
+    timer = setTimeout(() => {
+      waiting = new Map(clients.map((client) => [client, client.waitsFor]));
+      void service.kill();
+    }, strike.delayMs);
   };
   const isBacklog = plan.killClass === 'backlog';
   let unsent = clients.length;
@@ -111,12 +122,14 @@ async function attack(arena: Arena, plan: RoundPlan, clients: readonly Client[])
     // Nobody is left to be cut. It may still be armed, so another one goes on.
     void service.kill();
     await site.buried();
-    return undefined;
+    return { death: undefined, victims: 0 };
   }
   const death = await Promise.race([site.buried(), pause(deathMsMax, 'none' as const, { ref: false })]);
   const reasons = failures.map((failed) => failed?.reason).join(', ');
   demand(death !== 'none', 'a service that serves answers', `it lives, but clients got no answer: ${reasons}`);
-  return death;
+  // Who got that answer after all has gone on to another place.
+  const victims = clients.filter((client) => !client.isDone && waiting.get(client) === client.position).length;
+  return { death, victims };
 }
 
 /** Between a connection's end and the news of the death that ended it. */
@@ -126,8 +139,7 @@ const deathMsMax = 5_000;
 function judgeKill(
   { strike, inFlightMin }: RoundPlan,
   death: Death | undefined,
-  cut: number,
-  histories: readonly History[],
+  { cut, victims, histories }: { cut: number; victims: number; histories: readonly History[] },
 ): string | undefined {
   if (death === undefined) return 'every request was answered before';
   const { signal, marker } = death;
@@ -136,6 +148,7 @@ function judgeKill(
   if (strike.by === 'process') demand(marker?.point === strike.point, rule, wordsOf(death));
   else demand(marker === undefined, rule, wordsOf(death));
   if (cut < inFlightMin) return `${cut} requests were in flight, not ${inFlightMin}`;
+  if (strike.by === 'driver' && victims === 0) return 'no request was in flight';
   const struck = histories.find(({ operation }) => operation.id === marker?.operation);
   if (struck !== undefined && struck.cuts === 0) return 'the request that was struck had not left its client';
   if (strike.by === 'proxy' && !histories.some(({ hasPart }) => hasPart)) return 'no part of the response arrived';
