@@ -3,8 +3,11 @@ import { Visitor } from 'oxc-parser';
 import type { Expression } from 'oxc-parser';
 import type { SourceFile } from './source-file.ts';
 
-/** The one file of the library that touches the real clock, timers and randomness. */
-const realWorldFile = 'src/kv/world.ts';
+/**
+ * The files of the library that touch the real clock, timers and randomness: the world, and its counterpart for the client, which
+ * runs in browsers, where the world's `node:` imports do not exist, and so imports nothing of ours.
+ */
+const realWorldFiles = ['src/kv/world.ts', 'src/client/environment.ts'];
 
 /** What is not a function of its arguments, and what to write instead. */
 const worldly: Readonly<Record<string, string>> = {
@@ -61,7 +64,7 @@ function insteadOf(path: string, word: string): string | undefined {
   const test = path.endsWith('.test.ts');
   const [root = '', member = ''] = word.split('.');
   if (test && testWords.includes(root) && unfinishedTestWords.includes(member)) return 'every test runs, always';
-  if (!path.startsWith('src/') || path === realWorldFile) return undefined;
+  if (!path.startsWith('src/') || realWorldFiles.includes(path)) return undefined;
   const replacement = Object.hasOwn(worldly, word) ? worldly[word] : undefined;
   if (test) return sleepy.includes(word) ? 'move an injected clock, or wait for a signal' : undefined;
   if (replacement !== undefined) return `write ${replacement}, so that the simulator rules it`;

@@ -137,9 +137,11 @@ describe('a word', () => {
     },
   );
 
-  test('of the real world is fine in kv/world.ts and outside src', () => {
+  test('of the real world is fine in kv/world.ts, in client/environment.ts and outside src', () => {
     const source = 'setTimeout(act, Date.now());';
-    expect(find({ 'src/kv/world.ts': source, 'sim/main.ts': source, 'service/src/main.ts': source })).toEqual([]);
+    const fine = ['src/kv/world.ts', 'src/client/environment.ts', 'sim/main.ts', 'service/src/main.ts'];
+    for (const path of fine) expect(find({ [path]: source })).toEqual([]);
+    expect(find({ 'src/client/deliver.ts': source })).toHaveLength(2);
   });
 
   test('that sleeps is refused in a test of src, one that seeds is not', () => {
@@ -190,6 +192,7 @@ const architecture = `${tableHead}| \`kv\` | nothing of ours |
 | \`layers/*\` | \`kv\` |
 | \`layers/payments\` | \`layers/ledger\` |
 | \`http\` | \`kv\`, \`layers\` |
+| \`client\` | nothing of ours |
 | \`cli\` | \`kv\` |
 | \`semel.ts\` | \`kv\` |
 | \`service\` | \`semel/*\` |
