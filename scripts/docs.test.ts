@@ -1,12 +1,13 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test, vi } from 'vitest';
+import { afterAll, describe, expect, test, vi } from 'vitest';
 import { readExercises } from './fences.ts';
 import { runDocument } from './run-document.ts';
 
 const repository = join(import.meta.dirname, '..');
 // Longer than runDocument's own bounds, which tell more when they end something.
 vi.setConfig({ testTimeout: 300_000 });
+afterAll(() => vi.resetConfig());
 
 const documents = globSync(['README.md', 'docs/*.md'], { cwd: repository });
 
