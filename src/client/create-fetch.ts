@@ -82,7 +82,8 @@ export function createFetch(options: ClientOptions = {}): OnceFetch {
   const freshKey = uuidV7Source(environment);
 
   async function send(input: string | URL | Request, init?: RequestInit): Promise<Response> {
-    const request = new Request(input, init);
+    // Not copied without need: Node.js's copies lose the referrer's policy.
+    const request = input instanceof Request && init === undefined ? input : new Request(input, init);
     request.signal.throwIfAborted();
     const headers = new Headers(request.headers);
     if (safeMethods.has(request.method)) {
