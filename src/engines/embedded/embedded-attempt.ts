@@ -188,7 +188,7 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
 
   #end(cause?: Error): void {
     this.#state = 'ended';
-    this.database.locks.release(this.owner, cause ?? new TransactionClosedError('its attempt has ended'));
+    this.database.locks.release(this.owner, cause);
     if (this.#snapshot !== undefined) this.database.unpin(this.#snapshot);
     for (const pinned of this.#scansPinned) this.database.unpin(pinned);
     this.#scansPinned.clear();

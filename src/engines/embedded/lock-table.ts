@@ -1,6 +1,13 @@
 import { assert } from '../../kv/assert.ts';
 import { requireTimeout } from '../../kv/bound.ts';
-import { AbortedError, DeadlockError, describe, LimitExceededError, LockTimeoutError } from '../../kv/errors.ts';
+import {
+  AbortedError,
+  DeadlockError,
+  describe,
+  LimitExceededError,
+  LockTimeoutError,
+  TransactionClosedError,
+} from '../../kv/errors.ts';
 import { limits } from '../../kv/limits.ts';
 import type { LockOptions } from '../../kv/store.ts';
 import { decodeKey, type EncodedKey, type EncodedRange, rangeContains } from '../../kv/tuple.ts';
@@ -60,12 +67,12 @@ export class LockTable {
     await this.#wait(claim, timeoutMs, signal);
   }
 
-  /** Ends all claims of an owner; those that wait reject with `cause`. */
+  /** Ends all claims of an owner; those that wait reject with `cause`, or for the owner's end. */
   release(owner: LockOwner, cause?: Error): void {
     if (owner.claims.size === 0) return;
     const claims = [...owner.claims];
     for (const claim of claims) this.#leave(claim);
-    for (const claim of claims) claim.reject?.(cause ?? new AbortedError());
+    for (const claim of claims) claim.reject?.(cause ?? new TransactionClosedError('its attempt has ended'));
     this.#grantAfter(claims);
   }
 
