@@ -72,3 +72,33 @@ export const resetHalfway: Reaction = (response) => {
 
 /** No answer, ever. */
 export const hang: Reaction = () => undefined;
+
+/** As a proxy before `origin`: the request goes on, and its answer comes back. */
+export function forward(origin: string): Reaction {
+  return (response, received) => void relay(origin, response, received, 'whole');
+}
+
+/** As a proxy that fails: the request goes on and is answered, and the answer is lost on the way back, or half of it. */
+export function loseAnswer(origin: string, half: 'lost' | 'half' = 'lost'): Reaction {
+  return (response, received) => void relay(origin, response, received, half);
+}
+
+async function relay(
+  origin: string,
+  response: ServerResponse,
+  { method, path, headers, body }: Received,
+  part: 'whole' | 'half' | 'lost',
+): Promise<void> {
+  const sent = new Headers();
+  for (const name of ['idempotency-key', 'content-type', 'authorization']) {
+    const value = headers[name];
+    if (typeof value === 'string') sent.set(name, value);
+  }
+  const answered = await fetch(origin + path, { method, headers: sent, ...(body === '' ? {} : { body }) });
+  const bytes = Buffer.from(await answered.arrayBuffer());
+  if (part === 'lost') return void response.socket?.resetAndDestroy();
+  const ownHeaders = [...answered.headers].filter(([name]) => !['connection', 'keep-alive'].includes(name));
+  response.writeHead(answered.status, Object.fromEntries(ownHeaders));
+  if (part === 'whole') return void response.end(bytes);
+  response.write(bytes.subarray(0, bytes.length / 2), () => response.socket?.resetAndDestroy());
+}
