@@ -4,6 +4,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { answer, FaultyServer, hang, problem, reset, resetHalfway, type Reaction } from '../testing/faulty-server.ts';
 import { until } from '../testing/manual-world.ts';
 import { SkippingEnvironment } from '../testing/skipping-environment.ts';
+import { defaults } from './create-fetch.ts';
 
 const ok = answer(201, { 'idempotency-outcome': 'executed' }, 'done');
 const uuidV7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
@@ -305,6 +306,15 @@ describe('createFetch', () => {
     [{ budget: { share: -1 } }, 'budget.share'],
   ] as const)('createFetch refuses %o', ([options, field]) => {
     expect(() => createFetch(options)).toThrow(expect.objectContaining({ code: 'invalid-argument', field }));
+  });
+
+  test('createFetch has the bounds that docs/client.md says', () => {
+    const page = readFileSync(`${import.meta.dirname}/../../docs/client.md`, 'utf8');
+    const rows = page.matchAll(/^\| `(\w+)` \| ([\d,]+) \|/gm);
+    const said = Object.fromEntries(
+      [...rows].map(([, name, number = '']) => [name, Number(number.replaceAll(',', ''))]),
+    );
+    expect(said).toEqual(defaults);
   });
 
   test('createFetch needs nothing but web standards: its files import each other alone', () => {

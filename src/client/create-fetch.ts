@@ -52,7 +52,7 @@ type Bounds = Pick<
   readonly responseBytesMax: number;
 };
 
-const defaults: Bounds = Object.freeze({
+export const defaults: Bounds = Object.freeze({
   /** With the default pauses they span some 4 s on average, 8 s at most: the restart of a server. */
   attemptsMax: 6,
   /** Twice the 5 s that a duplicate waits at a Semel server, so that a retry that waits there is not cut short. */
