@@ -108,17 +108,18 @@ describe('a call', () => {
   });
 
   test.for([
-    ['an attempt', never, 1],
-    ['a pause', () => busy({ 'retry-after': '10' }), 1],
-  ] as const)("a call ends during %s at once with the caller's reason", async ([, answering, attempts]) => {
-    const { world, atMs, post } = scene(answering);
+    ['an attempt', never, 6],
+    ['the last attempt', never, 1],
+    ['a pause', () => busy({ 'retry-after': '10' }), 6],
+  ] as const)("a call ends during %s at once with the caller's reason", async ([, answering, attemptsMax]) => {
+    const { world, atMs, post } = scene(answering, { attemptsMax });
     const caller = new AbortController();
     const call = post({ signal: caller.signal });
     await turn();
     const reason = new Error('changed my mind');
     caller.abort(reason);
     await expect(call).rejects.toBe(reason);
-    expect([atMs.length, world.timers]).toEqual([attempts, 0]);
+    expect([atMs.length, world.timers]).toEqual([1, 0]);
   });
 
   test("a call ends while its body is read at once with the caller's reason", async () => {

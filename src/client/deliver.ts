@@ -16,7 +16,7 @@ import { isProblem, type Report, type Verdict } from './verdict.ts';
  * of its own attempt alone. The caller's signal ends each state at once, with its reason, as it ends fetch.
  */
 export async function deliver(sender: Sender, parcel: Parcel): Promise<Response> {
-  const { environment, attemptsMax } = sender;
+  const { environment } = sender;
   sender.budget.addCall();
   const endMs = environment.monotonicMs() + sender.deadlineMs;
   const body = await readBody(sender, parcel, endMs);
@@ -25,9 +25,7 @@ export async function deliver(sender: Sender, parcel: Parcel): Promise<Response>
     const report = await attempt(sender, parcel, body, endMs);
     const verdict = parcel.judge(parcel.request, report, environment.now());
     open = verdict.effect === 'unknown' || (open && verdict.effect !== 'settled');
-    const next = verdict.again
-      ? nextStep(sender, attempts, attemptsMax, verdict, endMs)
-      : { stoppedBy: 'answer' as const };
+    const next = verdict.again ? nextStep(sender, attempts, verdict, endMs) : { stoppedBy: 'answer' as const };
     if ('stoppedBy' in next) return end(parcel, report, { open, attempts, stoppedBy: next.stoppedBy });
     discard(report);
     await pause(environment, next.pauseMs, parcel.request.signal);
@@ -120,9 +118,9 @@ function aheadBytes(response: Response, bytesMax: number): number {
 
 type Next = { readonly pauseMs: number } | { readonly stoppedBy: StoppedBy };
 
-function nextStep(sender: Sender, attempts: number, attemptsMax: number, verdict: Verdict, endMs: number): Next {
+function nextStep(sender: Sender, attempts: number, verdict: Verdict, endMs: number): Next {
   const { environment, budget } = sender;
-  if (attempts >= attemptsMax) return { stoppedBy: 'attempts' };
+  if (attempts >= sender.attemptsMax) return { stoppedBy: 'attempts' };
   const pauseMs = pauseBefore(sender, attempts, verdict.retryAfterMs ?? 0);
   // A pause that outlives the deadline would only keep the caller waiting for nothing.
   if (environment.monotonicMs() + pauseMs >= endMs) return { stoppedBy: 'deadline' };
@@ -131,7 +129,7 @@ function nextStep(sender: Sender, attempts: number, attemptsMax: number, verdict
 
 /**
  * Full jitter: anything from nothing to a ceiling that doubles ("Exponential Backoff And Jitter", AWS Architecture Blog, 2015, where
- * it needs the fewest calls of all ways to spread them). What the server asks for comes before it, so that those whom it sent away
+ * it takes the least work of the ways that are compared). What the server asks for comes before it, so that those whom it sent away
  * together do not come back together.
  */
 function pauseBefore({ environment, pauseMs, pauseMsMax }: Sender, attempts: number, retryAfterMs: number): number {
