@@ -122,6 +122,17 @@ describe('a call', () => {
     expect([atMs.length, world.timers]).toEqual([1, 0]);
   });
 
+  test('a call ends an attempt also when what sends does not heed the signal, be it for time or for the caller', async () => {
+    const { world, atMs, post } = scene(() => new Promise(() => undefined));
+    const caller = new AbortController();
+    const call = post({ signal: caller.signal });
+    await world.advance(10_000);
+    expect(atMs).toEqual([0, 10_000]);
+    caller.abort('enough');
+    await expect(call).rejects.toBe('enough');
+    expect(world.timers).toBe(0);
+  });
+
   test("a call ends while its body is read at once with the caller's reason", async () => {
     const { world, atMs, post } = scene(done);
     const caller = new AbortController();

@@ -31,8 +31,10 @@ export const realEnvironment: Environment = Object.freeze({
 export const timerMsMax = 2 ** 31 - 1;
 
 /**
- * Runs `work` with a signal that fires when the caller's does, or when the time is over. What `work` leaves behind, such
- * as the body of a response, stays under the caller's signal and is free of the timer.
+ * Runs `work` with a signal that fires when the caller's does, or when the time is over, and ends then itself, whether or not `work`
+ * heeds it. It cannot be relied on to: a signal made of others, and that of a Request, may be collected as garbage
+ * while somebody listens to it, and never fire. What `work` leaves behind, such as the body of a response, stays under the
+ * caller's signal and is free of the timer.
  */
 export async function within<Result>(
   environment: Environment,
@@ -41,12 +43,17 @@ export async function within<Result>(
   work: (signal: AbortSignal) => Promise<Result>,
 ): Promise<Result> {
   const timer = new AbortController();
+  const ended = Promise.withResolvers<never>();
+  const onAbort = (): void => ended.reject(reasonOf(caller));
   const cancel = environment.after(Math.max(0, timeoutMs), () => {
     timer.abort(new DOMException(`not done within ${Math.round(timeoutMs)} ms`, 'TimeoutError'));
+    ended.reject(reasonOf(timer.signal));
   });
+  caller.addEventListener('abort', onAbort, { once: true });
   try {
-    return await work(AbortSignal.any([caller, timer.signal]));
+    return await Promise.race([ended.promise, work(AbortSignal.any([caller, timer.signal]))]);
   } finally {
+    caller.removeEventListener('abort', onAbort);
     cancel();
   }
 }

@@ -56,7 +56,7 @@ async function simulate(seed: number, budget: BudgetOptions) {
     const fetch = (request: Request): Promise<Response> => {
       const call = calls[Number(request.headers.get('idempotency-key'))];
       if (call !== undefined) call.attempts += 1;
-      return server.take(request.signal);
+      return server.take();
     };
     arrive(createFetch({ environment: world, fetch, budget, attemptTimeoutMs: 1_000 }));
   }
@@ -86,10 +86,9 @@ class Server {
     this.#world = world;
   }
 
-  take(signal: AbortSignal): Promise<Response> {
+  take(): Promise<Response> {
     if (this.#queue.length >= queueMax) return Promise.resolve(new Response(null, { status: 503 }));
-    return new Promise((resolve, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason as Error));
+    return new Promise((resolve) => {
       this.#queue.push(() => resolve(new Response(null, { status: 204 })));
       this.#serve();
     });
