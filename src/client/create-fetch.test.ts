@@ -133,7 +133,11 @@ describe('createFetch', () => {
 
   test('createFetch refuses a body beyond bodyBytesMax before anything is sent', async () => {
     const { server, send, url } = await against([ok], { bodyBytesMax: 4 });
-    const endless = new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array([1, 2, 3])) });
+    let cancelled = 0;
+    const endless = new ReadableStream({
+      pull: (controller) => controller.enqueue(new Uint8Array([1, 2, 3])),
+      cancel: () => void (cancelled += 1),
+    });
     for (const body of ['12345', endless]) {
       const init: RequestInit = { method: 'POST', body, duplex: 'half' };
       const error = await failure(send(url, init));
@@ -144,6 +148,7 @@ describe('createFetch', () => {
         maximum: 4,
       });
     }
+    expect(cancelled).toBe(1);
     expect((await send(url, post('1234'))).status).toBe(201);
     expect(server.received).toHaveLength(1);
   });
@@ -180,18 +185,28 @@ describe('createFetch', () => {
 
   test('createFetch hands out an answer beyond responseBytesMax, and one of events, without waiting for the end', async () => {
     const more = Promise.withResolvers<void>();
-    const stream =
+    const begin =
       (type: string): Reaction =>
       (response) => {
         response.writeHead(200, { 'content-type': type });
         response.write('12345');
         void more.promise.then(() => response.end('67890'));
       };
-    const { send, url } = await against([stream('text/plain'), stream('text/event-stream')], { responseBytesMax: 4 });
-    const long = await send(url, post());
+    const short = await against([begin('text/plain')], { responseBytesMax: 4 });
+    const long = await short.send(short.url, post());
+    const { send, url } = await against([begin('text/event-stream; charset=utf-8')]);
     const events = await send(url, post());
     more.resolve();
     expect([await long.text(), await events.text()]).toEqual(['1234567890', '1234567890']);
+  });
+
+  test('createFetch reads a problem also where responseBytesMax is 0, and takes one that is too large for open', async () => {
+    const { server, send, url } = await against([problem(409, 'in-progress'), ok], { responseBytesMax: 0 });
+    expect((await send(url, post())).status).toBe(201);
+    expect(server.received).toHaveLength(2);
+    const headers = { 'content-type': 'application/problem+json', 'idempotency-outcome': 'refused' };
+    const large = await against([answer(503, headers, ' '.repeat(65_537))], { attemptsMax: 1, responseBytesMax: 0 });
+    expect(await failure(large.send(large.url, post()))).toMatchObject({ code: 'unknown' });
   });
 
   test('createFetch hands out bytes as they are, empty answers, and the redirect that it followed', async () => {
@@ -266,6 +281,28 @@ describe('createFetch', () => {
     const certain = await failure(send(url, { ...post(), redirect: 'error' }));
     expect(certain).toMatchObject({ code: 'not-sent', effect: 'did-not-happen', attempts: 3, stoppedBy: 'attempts' });
     expect(await failure(send(url, post()))).toMatchObject({ code: 'unknown', effect: 'unknown' });
+  });
+
+  test('createFetch says that nothing was sent only when no address of the host took a connection', async () => {
+    const refused = Object.assign(new Error(), { syscall: 'connect', code: 'ECONNREFUSED' });
+    const broken = Object.assign(new Error(), { syscall: 'read', code: 'ECONNRESET' });
+    for (const [errors, code] of [
+      [[refused, refused], 'not-sent'],
+      [[refused, broken], 'unknown'],
+      [[], 'unknown'],
+    ] as const) {
+      const cause = new AggregateError(errors);
+      const fetch = () => Promise.reject(new TypeError('fetch failed', { cause }));
+      const send = createFetch({ fetch, attemptsMax: 1 });
+      expect(await failure(send('http://shop.test/', { ...post(), redirect: 'error' }))).toMatchObject({ code });
+    }
+  });
+
+  test('createFetch names the key without the quotes that its field may have', async () => {
+    const { send, url } = await against([reset], { attemptsMax: 1 });
+    for (const field of ['mine', '"mine"']) {
+      expect((await failure(send(url, { method: 'POST', headers: { 'idempotency-key': field } }))).key).toBe('mine');
+    }
   });
 
   test('createFetch says unknown when the effect happened and the redirect behind it led nowhere', async () => {

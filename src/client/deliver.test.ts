@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { createFetch, type ClientOptions } from 'semel/client';
 import { describe, expect, test } from 'vitest';
 import { ManualWorld, turn } from '../testing/manual-world.ts';
@@ -136,12 +137,14 @@ describe('a call', () => {
   test("a call ends while its body is read at once with the caller's reason", async () => {
     const { world, atMs, post } = scene(done);
     const caller = new AbortController();
-    const init: RequestInit = { body: new ReadableStream(), duplex: 'half', signal: caller.signal };
+    let cancelled = 0;
+    const body = new ReadableStream({ cancel: () => void (cancelled += 1) });
+    const init: RequestInit = { body, duplex: 'half', signal: caller.signal };
     const call = post(init);
     await turn();
     caller.abort();
     await expect(call).rejects.toMatchObject({ name: 'AbortError' });
-    expect([atMs.length, world.timers]).toEqual([0, 0]);
+    expect([atMs.length, world.timers, cancelled]).toEqual([0, 0, 1]);
   });
 
   test('a call with a signal that has fired asks for no key and sends nothing', async () => {
@@ -169,6 +172,20 @@ describe('a call', () => {
     const reading = response.bytes();
     caller.abort();
     await expect(reading).rejects.toMatchObject({ name: 'AbortError' });
+  });
+
+  test('a call lets go of the answers that it does not hand out, and of the signal of its caller', async () => {
+    let cancelled = 0;
+    const body = () => new ReadableStream({ cancel: () => void (cancelled += 1) });
+    const answering: Answering = (_request, n) => (n < 3 ? new Response(body(), { status: 503 }) : done());
+    const { world, send } = scene(answering, { responseBytesMax: 0 });
+    const request = new Request(url, { method: 'POST' });
+    const before = getEventListeners(request.signal, 'abort').length;
+    const call = send(request);
+    await world.advance(0);
+    await call;
+    expect(cancelled).toBe(2);
+    expect(getEventListeners(request.signal, 'abort')).toHaveLength(before);
   });
 
   test('a call sends what the request says of itself each time: method, fields, credentials, referrer', async () => {
