@@ -122,7 +122,12 @@ async function replaySome({ journal, oracle, site }: Arena, seeded: Seeded): Pro
 }
 
 async function open({ site, journal, oracle }: Arena): Promise<void> {
-  await site.start();
+  try {
+    await site.start();
+  } catch (cause) {
+    // Nothing has been promised yet.
+    throw new Error(`the service does not start; its log is in ${site.directory}`, { cause });
+  }
   await new Client(0, openingOperations(), journal, oracle).work(site.connections);
   oracle.compareState(await readEntries(site.connections));
 }
