@@ -12,7 +12,7 @@ import type { ApiKeys } from './api-keys.ts';
 import { identifyCallers } from './caller.ts';
 import { addDocumentation } from './documentation.ts';
 import { drain, keepOpen } from './drain.ts';
-import { faultForLog, problemOfFault } from './fault-problem.ts';
+import { faultForLog, problemOfFault, stoppingProblem } from './fault-problem.ts';
 import { addHealthRoutes, type Health } from './health.ts';
 import { addKvReadRoutes } from './kv-read-routes.ts';
 import { Methods } from './methods.ts';
@@ -42,7 +42,7 @@ export async function buildApplication(parts: ApplicationParts): Promise<Fastify
   observe(app, parts);
   app.addHook('onRequest', async (request, reply) => {
     if (health.stopping) {
-      return sendProblem(reply, 'stopping', 'nothing took effect; send the request again, elsewhere or later');
+      return sendProblemDocument(reply, stoppingProblem());
     }
     // Now, for Fastify would read the body before it says that there is nobody to read it for.
     return request.is404 ? refuseRoute(request, reply, methods) : undefined;
@@ -114,7 +114,7 @@ function observe(app: FastifyInstance, { metrics, world, health }: ApplicationPa
   app.addHook('onSend', async (request, reply, payload) => {
     // Also to what had begun before: its connection would stay open otherwise, and the stop would wait for it.
     if (health.stopping) reply.header('connection', 'close');
-    keepOpen(request.raw, reply);
+    keepOpen(request.raw, reply, { thenClose: health.stopping });
     return payload;
   });
   app.addHook('onResponse', async (request, reply) => {

@@ -9,11 +9,11 @@ import { serviceLimits } from './service-limits.ts';
  * To close a socket while unread bytes lie in it makes the kernel reset the connection, and a reset takes the answer away
  * from a client that is still writing: it sees ECONNRESET instead of a 413. So the connection stays open behind the
  * answer (`keepOpen`, before the headers go out), the rest of the body is read and dropped (`drain`, once the answer is
- * sent), and only then is it closed, where the client had asked for that. Node.js would drain by itself, but without bound.
+ * sent), and only then is it closed, where the client asked for that or the service stops. Node.js would drain by itself, but without bound.
  */
-export function keepOpen(request: IncomingMessage, reply: FastifyReply): void {
+export function keepOpen(request: IncomingMessage, reply: FastifyReply, { thenClose }: { thenClose: boolean }): void {
   if (!hasUnreadBody(request)) return;
-  if (!reply.raw.shouldKeepAlive) closeWhenDrained.add(request);
+  if (thenClose || !reply.raw.shouldKeepAlive) closeWhenDrained.add(request);
   reply.raw.shouldKeepAlive = true;
   // Fastify asks for it where it could not read a body, and cuts off the answer with it.
   reply.removeHeader('connection');

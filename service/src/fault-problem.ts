@@ -27,25 +27,43 @@ export function problemOfFault(error: unknown): Problem {
   }
 }
 
+/**
+ * Also to who is refused before anything was looked at. Never "elsewhere": another service has another store, where the
+ * same key executes once more.
+ */
+export function stoppingProblem(): Problem {
+  return problem('stopping', sendAgain);
+}
+
+/**
+ * It speaks of this request alone. An earlier one under the same key may have taken effect, which its retry will be told.
+ * Where a key matters is where the request is one that takes a key; the others have none to keep.
+ */
+const sendAgain = 'this request executed nothing; send it again to this same service, with the same Idempotency-Key';
+
+const untilStartedAgain =
+  'the service takes no writes until it is started again; what an earlier request under the same Idempotency-Key did, ' +
+  'its retry is told then';
+
 function problemOfSemelError(error: SemelError): Problem {
   switch (error.code) {
     case 'conflict':
     case 'deadlock':
     case 'lock-timeout':
-      return problem('contended', 'nothing took effect; send the request again');
+      return problem('contended', sendAgain);
     case 'deadline-exceeded':
     case 'aborted':
-      return problem('deadline-exceeded', 'nothing took effect; send the request again');
+      return problem('deadline-exceeded', sendAgain);
     case 'commit-unknown':
       return problem(
         'commit-unknown',
-        'it may or may not have taken effect; send it again with the same Idempotency-Key',
+        'it may or may not have taken effect; with an Idempotency-Key, send it again with the same one: that settles it',
       );
     case 'poisoned':
-      return problem('poisoned', 'nothing took effect; the service takes no writes until it is started again');
+      return problem('poisoned', `this request executed nothing; ${untilStartedAgain}`);
     case 'store-closed':
     case 'transaction-closed':
-      return problem('stopping', 'nothing took effect; send the request again, elsewhere or later');
+      return stoppingProblem();
     case 'limit-exceeded':
       return error instanceof LimitExceededError
         ? problem('limit-exceeded', error.message, { limit: error.limit, maximum: error.maximum, found: error.found })

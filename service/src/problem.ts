@@ -36,7 +36,7 @@ export const serviceProblems = Object.freeze({
   stopping: { status: 503, title: 'The service is stopping' },
 } as const);
 
-/** After these nothing has taken effect, and the same request may succeed a moment later. */
+/** What is answered so has executed nothing, and the same request may succeed a moment later. */
 const passing: readonly string[] = ['contended', 'deadline-exceeded', 'stopping'].map((name) => problemBase + name);
 
 export function isPassing({ type }: Problem): boolean {

@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers';
 import { DamagedError, DirectoryLockedError } from 'semel';
 import { ManualWorld, SimulatedDisk, until } from 'semel/testing';
 import { describe, expect, test } from 'vitest';
-import { serviceUnderTest } from './service-under-test.ts';
+import { problemOf, serviceUnderTest } from './service-under-test.ts';
 import { serviceLimits } from './service-limits.ts';
 
 describe('startService', () => {
@@ -22,6 +22,27 @@ describe('startService', () => {
     expect([replayed.status, replayed.text]).toEqual([executed.status, executed.text]);
     expect((await second.send('GET', '/v1/kv/n')).json).toMatchObject({ value: 1 });
     expect((await second.send('GET', '/metrics')).text).toMatch(/semel_store_recovered\{fact="entries"\} [1-9]/);
+  });
+
+  test('startService settles by its retry what a failed sync left unknown, and says so meanwhile', async () => {
+    const disk = new SimulatedDisk({ seed: 1 });
+    const transaction = {
+      headers: { 'idempotency-key': 'one' },
+      body: { mutations: [{ add: { key: 'n', by: 1 } }], reads: ['n'] },
+    };
+    const first = await serviceUnderTest({ disk });
+    disk.failSync(disk.syncs + 1);
+    const unknown = await first.send('POST', '/v1/transactions', transaction);
+    expect([unknown.status, problemOf(unknown)]).toEqual([503, 'commit-unknown']);
+    const meanwhile = await first.send('POST', '/v1/transactions', transaction);
+    expect([meanwhile.status, problemOf(meanwhile)]).toEqual([503, 'poisoned']);
+    // The first of the two did take effect: "nothing took effect" would be a lie.
+    expect(meanwhile.text).toContain('this request executed nothing');
+    expect(meanwhile.text).not.toContain('nothing took effect');
+    const second = await serviceUnderTest({ disk: disk.kill() });
+    const replayed = await second.send('POST', '/v1/transactions', transaction);
+    expect([replayed.status, replayed.headers.get('idempotency-outcome')]).toEqual([200, 'replayed']);
+    expect((await second.send('GET', '/v1/kv/n')).json).toMatchObject({ value: 1 });
   });
 
   test('startService that cannot listen lets go of its store', async () => {
@@ -85,6 +106,25 @@ describe('stop', () => {
     const stopped = stop();
     socket.write('1');
     expect(await answers).toMatch(/^HTTP\/1\.1 201 Created\r\n(.*\r\n)*connection: close\r\n/i);
+    await stopped;
+  });
+
+  test('stop answers what arrives in full only now with stopping: to be sent again here, with the same key', async () => {
+    // Its clock stands still: nobody is cut off, so the connection ends by itself or not at all.
+    const { url, stop } = await serviceUnderTest({ world: new ManualWorld() });
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    const head = 'PUT /v1/kv/a HTTP/1.1\r\nhost: localhost\r\n';
+    // In one piece, so that when the first is answered the service has begun to read the second.
+    socket.write(`GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n${head}`);
+    await once(socket, 'data');
+    const answers = text(socket);
+    const stopped = stop();
+    socket.write('content-length: 1\r\n\r\n1');
+    const answer = await answers;
+    expect(answer).toMatch(/^HTTP\/1\.1 503 .*\r\n(.*\r\n)*retry-after: 1\r\n/i);
+    expect(answer).toContain('/problems/stopping"');
+    expect(answer).toContain('to this same service, with the same Idempotency-Key');
+    expect(answer).not.toMatch(/elsewhere|nothing took effect/);
     await stopped;
   });
 
