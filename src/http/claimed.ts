@@ -120,7 +120,7 @@ function refused(reason: RefusalReason): Settled {
     case 'deadline':
       return refusedBy(
         'deadline-exceeded',
-        'Nothing took effect; the request may be sent again under the same key.',
+        'Nothing of this request took effect; it may be sent again under the same key.',
         soon,
       );
     case 'commit-unknown':

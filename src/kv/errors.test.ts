@@ -64,7 +64,7 @@ describe('SemelError', () => {
       'limit is 0; expected a whole number from 1',
       'keyBytesMax is 4096, found 5000',
       'no lock on ["a"] within 10 ms',
-      'the store takes no more writes: the sync failed',
+      'the store takes no more writes, and this attempt made none: the sync failed',
       'the store is closed',
       'the transaction can no longer be used: its attempt has ended',
     ]);

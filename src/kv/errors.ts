@@ -7,6 +7,9 @@ import type { Key } from './key.ts';
  * - `did-not-happen`: nothing of the operation took effect; it may be sent again.
  * - `unknown`: it may or may not have taken effect; only asking again under the same identity can tell.
  *
+ * It speaks of this one attempt. Of an earlier one under the same identity, whose own answer was `unknown` or got lost, it
+ * tells nothing.
+ *
  * An operation that happened returns a value, so no error needs to say so. The facts stand in fields, never only in prose.
  */
 export type Effect = 'did-not-happen' | 'unknown';
@@ -147,14 +150,17 @@ export class CommitUnknownError extends SemelError {
   }
 }
 
-/** A write or sync failed earlier. The store takes no more writes; reads go on at the newest durable version; reopening recovers. */
+/**
+ * A write or sync failed earlier. The store takes no more writes; reads go on at the newest durable version; reopening
+ * recovers. This attempt changed nothing; what was under way when the disk failed may be found in effect by the recovery.
+ */
 export class PoisonedError extends SemelError {
   readonly code = 'poisoned';
   readonly effect = 'did-not-happen';
 
   constructor(options: { readonly cause: unknown }) {
     const reason = options.cause instanceof Error ? options.cause.message : String(options.cause);
-    super(`the store takes no more writes: ${reason}`, options);
+    super(`the store takes no more writes, and this attempt made none: ${reason}`, options);
   }
 }
 

@@ -1,3 +1,4 @@
+import { unreachable } from '../kv/assert.ts';
 import { LockTimeoutError } from '../kv/errors.ts';
 import type { Transaction } from '../kv/store.ts';
 import { storeValue } from '../kv/value.ts';
@@ -8,6 +9,7 @@ import {
   type ClaimAnswer,
   type ClaimOptions,
   type Identity,
+  type RecalledAnswer,
 } from '../layers/idempotency/idempotency.ts';
 import type { Execution, Settled } from './outcome.ts';
 
@@ -27,6 +29,16 @@ export async function attempt<Tx extends Transaction>(
   { world, ...options }: AttemptSettings,
 ): Promise<Settled> {
   const answer = await claimOrGiveUp(tx, identity, options);
+  if (answer.state !== 'absent') return settledFrom(answer);
+  // The claim's reads fixed `tx.now`; from here the other clock counts, which never goes back.
+  const startedMs = world.monotonicMs();
+  const { keep, result } = await executeInScope(tx, execute);
+  const elapsedMs = world.monotonicMs() - startedMs;
+  const { completedAt, expiresAt, ...kept } = complete(tx, answer.claim, { result, elapsedMs });
+  return { outcome: 'executed', keep, result: kept.result, completedAt, expiresAt };
+}
+
+export function settledFrom(answer: RecalledAnswer): Settled {
   switch (answer.state) {
     case 'complete': {
       const { result, completedAt, expiresAt } = answer;
@@ -38,14 +50,8 @@ export async function attempt<Tx extends Transaction>(
       return { outcome: 'expired', expiredAt: answer.expiredAt };
     case 'cancelled':
       return { outcome: 'refused', reason: 'cancelled' };
-    case 'absent': {
-      // The claim's reads fixed `tx.now`; from here the other clock counts, which never goes back.
-      const startedMs = world.monotonicMs();
-      const { keep, result } = await executeInScope(tx, execute);
-      const elapsedMs = world.monotonicMs() - startedMs;
-      const { completedAt, expiresAt, ...kept } = complete(tx, answer.claim, { result, elapsedMs });
-      return { outcome: 'executed', keep, result: kept.result, completedAt, expiresAt };
-    }
+    default:
+      return unreachable(answer);
   }
 }
 

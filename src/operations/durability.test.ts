@@ -60,11 +60,69 @@ test('run replays after a crash what it had told, and executes what it had not',
   await store.close();
 });
 
+test('run replays a durable outcome, and cancel tells it, while the store takes no more writes', async () => {
+  const { store, operations, disk } = await opened();
+  const told = await operations.run(identity, pay);
+  expect(told.outcome).toBe('executed');
+  expect(await operations.cancel('acme', 'burnt')).toMatchObject({ state: 'cancelled' });
+  disk.failSync(disk.syncs + 1);
+  expect(await operations.run({ ...identity, key: 'lost' }, pay)).toMatchObject({ reason: 'commit-unknown' });
+  expect(store.status().poisoned).toBe(true);
+  expect(await operations.run(identity, pay)).toMatchObject({ outcome: 'replayed', result: { balance: 1 } });
+  expect(await operations.run({ ...identity, fingerprint: otherFingerprint }, pay)).toEqual({ outcome: 'mismatch' });
+  expect(await operations.run({ ...identity, key: 'burnt' }, pay)).toMatchObject({ reason: 'cancelled' });
+  expect(await operations.cancel('acme', 'k')).toMatchObject({ state: 'complete', result: { balance: 1 } });
+  await store.close();
+});
+
+test('run replays, once the sync is done, what a deadline had left unknown, though the store is poisoned since', async () => {
+  const { store, operations, disk, world, hold, release } = await opened();
+  hold();
+  const syncs = disk.syncs;
+  const first = operations.run(identity, pay);
+  await until(() => disk.syncs > syncs);
+  await world.advance(30_000);
+  expect(await first).toEqual({ outcome: 'refused', reason: 'commit-unknown' });
+  release();
+  await store.transact((tx) => tx.set(['durable', 'after it'], true));
+  disk.failSync(disk.syncs + 1);
+  await expect(store.transact((tx) => tx.set(['lost'], true))).rejects.toMatchObject({ code: 'commit-unknown' });
+  expect(await operations.run(identity, pay)).toMatchObject({ outcome: 'replayed', result: { balance: 1 } });
+  await store.close();
+});
+
+test('run lets poisoned pass where no durable record tells the outcome, whose words leave open what became of an earlier try', async () => {
+  const { store, operations, disk } = await opened();
+  disk.failSync(disk.syncs + 1);
+  expect(await operations.run(identity, pay)).toEqual({ outcome: 'refused', reason: 'commit-unknown' });
+  const fault: unknown = await operations.run(identity, pay).catch((error: unknown) => error);
+  expect(fault).toMatchObject({ code: 'poisoned' });
+  expect(String(fault)).toMatch(/this attempt/);
+  await expect(operations.cancel('acme', 'k')).rejects.toMatchObject({ code: 'poisoned' });
+  expect(operations.inFlight).toBe(0);
+  await store.close();
+});
+
+async function opened() {
+  const { disk, hold, release } = holdableDisk();
+  const world = new ManualWorld();
+  const store = await openStore({ disk, world });
+  return { store, operations: createOperations(store, { world }), disk, world, hold, release };
+}
+
 const identity: Identity = {
   scope: 'acme',
   key: 'k',
   fingerprint: fingerprint({ method: 'POST', path: '/', query: [], mediaType: undefined, body: new Uint8Array() }),
 };
+
+const otherFingerprint = fingerprint({
+  method: 'PUT',
+  path: '/',
+  query: [],
+  mediaType: undefined,
+  body: new Uint8Array(),
+});
 
 async function pay(tx: Transaction): Promise<Execution> {
   const balance = Number((await tx.get(['balance'])) ?? 0) + 1;

@@ -5,10 +5,10 @@ import type { Store, Transaction } from '../kv/store.ts';
 import { requireOneOf } from '../kv/transact.ts';
 import { storeValue } from '../kv/value.ts';
 import { realWorld, type World } from '../kv/world.ts';
-import { cancel, look, retentionPolicy } from '../layers/idempotency/idempotency.ts';
+import { cancel, look, recall, retentionPolicy } from '../layers/idempotency/idempotency.ts';
 import type { Identity, RecordView, RetentionOptions, RetentionPolicy } from '../layers/idempotency/idempotency.ts';
 import { checkIdentity, checkName } from '../layers/idempotency/record.ts';
-import { attempt, Discarded, InProgressElsewhere } from './attempt.ts';
+import { attempt, Discarded, InProgressElsewhere, settledFrom } from './attempt.ts';
 import { InFlight, type Flight } from './in-flight.ts';
 import type { Execution, Outcome, RefusalReason, Settled } from './outcome.ts';
 
@@ -179,7 +179,7 @@ class StoreOperations<Tx extends Transaction> implements Operations<Tx> {
       this.#emit({ scope, key, ...facts, ...trace, durationMs: world.monotonicMs() - startedMs });
     };
     try {
-      const outcome = await this.#board(identity, execute, options, trace);
+      const outcome = (await this.#recall(identity, options)) ?? (await this.#board(identity, execute, options, trace));
       emit(factsOf(outcome));
       return outcome;
     } catch (error) {
@@ -205,6 +205,8 @@ class StoreOperations<Tx extends Transaction> implements Operations<Tx> {
     if (flight !== undefined && (await this.#table.watch(flight, { world, waitMs })) === 'late') {
       return { state: 'in-progress', createdAt: flight.startedAt };
     }
+    const known = await this.#store.read((tx) => look(tx, name));
+    if (known !== undefined) return known;
     const lockTimeoutMs = Math.max(0, waitMs - (world.monotonicMs() - startedMs));
     const options = { policy, lockTimeoutMs };
     try {
@@ -212,6 +214,23 @@ class StoreOperations<Tx extends Transaction> implements Operations<Tx> {
     } catch (error) {
       if (!(error instanceof LockTimeoutError)) throw error;
       return { state: 'in-progress', createdAt: this.#table.find(name)?.startedAt };
+    }
+  }
+
+  /**
+   * What a durable record answers. Replaying is no write: it takes no lock, waits for nobody, and goes on when the store
+   * takes no more writes. `undefined` decides nothing; the claim looks again.
+   */
+  async #recall(identity: Identity, options: RunOptions): Promise<Outcome | undefined> {
+    if (this.#table.find(identity) !== undefined) return undefined;
+    const { policy, deadlineMs } = this.#settings;
+    const { deadlineMs: timeoutMs = deadlineMs, signal } = options;
+    try {
+      const bounds = { timeoutMs, ...(signal === undefined ? {} : { signal }) };
+      const answer = await this.#store.read((tx) => recall(tx, identity, { policy }), bounds);
+      return answer && settledFrom(answer);
+    } catch (error) {
+      return outcomeOf(error);
     }
   }
 

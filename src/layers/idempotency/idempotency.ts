@@ -54,8 +54,10 @@ export {
  * A failure at any step throws out of the transaction, which then commits nothing: each transition happens whole or not at all.
  * What writes the record, `complete`, demands the claim that `claim` gave out, so a path that did not win cannot write it.
  */
-export type ClaimAnswer =
-  | { readonly state: 'absent'; readonly claim: Claim }
+export type ClaimAnswer = { readonly state: 'absent'; readonly claim: Claim } | RecalledAnswer;
+
+/** The answers that rest on a record. */
+export type RecalledAnswer =
   | ({ readonly state: 'complete' } & CompleteView)
   | { readonly state: 'mismatch' }
   | { readonly state: 'expired'; readonly expiredAt: number }
@@ -128,16 +130,24 @@ interface Won {
 export async function claim(tx: Transaction, identity: Identity, options: ClaimOptions): Promise<ClaimAnswer> {
   checkIdentity(identity);
   const record = await readLocked(tx, identity, options);
-  const state = record === undefined ? 'absent' : stateAt(record, tx.now);
-  if (record === undefined || state === 'absent')
-    return { state: 'absent', claim: give(tx, identity, options, record) };
-  if (record.state === 'cancelled') return { state: 'cancelled', cancelledAt: record.completedAt };
-  if (!sameFingerprint(record.fingerprint, identity.fingerprint)) return { state: 'mismatch' };
-  if (state === 'complete' && record.state === 'complete') return { state, ...completeView(record) };
-  if (options.policy.onExpired === 'execute') {
-    return { state: 'absent', claim: give(tx, identity, options, record) };
-  }
-  return { state: 'expired', expiredAt: record.expiresAt };
+  const answer = answerFrom(record, identity, options.policy, tx.now);
+  return answer ?? { state: 'absent', claim: give(tx, identity, options, record) };
+}
+
+/**
+ * What `claim` answers to who may not execute, read without a lock; so it also serves where nothing can be written. `undefined`
+ * decides nothing, for what a read sees may be older than what a claim finds. An answer does decide: what has changed
+ * since is not durable, so nobody has been told of it.
+ *
+ * @throws InvalidArgumentError for a scope or key out of bounds
+ */
+export async function recall(
+  tx: ReadTransaction,
+  identity: Identity,
+  { policy }: Pick<ClaimOptions, 'policy'>,
+): Promise<RecalledAnswer | undefined> {
+  checkIdentity(identity);
+  return answerFrom(await readRecord(tx, identity), identity, policy, tx.now);
 }
 
 /** Spends a claim: the outcome is kept if, and only if, the transaction commits. */
@@ -193,6 +203,20 @@ async function readLocked(
 ): Promise<IdempotencyRecord | undefined> {
   await tx.lock(recordKey(name), lockTimeoutMs === undefined ? {} : { timeoutMs: lockTimeoutMs });
   return readRecord(tx, name);
+}
+
+function answerFrom(
+  record: IdempotencyRecord | undefined,
+  { fingerprint }: Identity,
+  { onExpired }: RetentionPolicy,
+  now: number,
+): RecalledAnswer | undefined {
+  const state = record === undefined ? 'absent' : stateAt(record, now);
+  if (record === undefined || state === 'absent') return undefined;
+  if (record.state === 'cancelled') return { state: 'cancelled', cancelledAt: record.completedAt };
+  if (!sameFingerprint(record.fingerprint, fingerprint)) return { state: 'mismatch' };
+  if (state === 'complete' && record.state === 'complete') return { state, ...completeView(record) };
+  return onExpired === 'execute' ? undefined : { state: 'expired', expiredAt: record.expiresAt };
 }
 
 function give(
