@@ -37,7 +37,7 @@ export async function exchange<Tx extends Transaction, Context>(
 }
 
 /** Whether an answer to it says what became of it. A fault, which passes through here, is for the shell to mark so. */
-export function bearsKey(incoming: Incoming): boolean {
+export function bearsKey(incoming: Pick<Incoming, 'method' | 'header'>): boolean {
   return keyField(incoming) !== undefined;
 }
 
@@ -101,7 +101,7 @@ const methodsWithoutKey: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'
 /** RFC 9110, section 9.2.2: sent twice, they mean what they mean sent once. */
 const idempotentMethods: ReadonlySet<string> = new Set(['PUT', 'DELETE']);
 
-function keyField(incoming: Incoming): string | undefined {
+function keyField(incoming: Pick<Incoming, 'method' | 'header'>): string | undefined {
   return methodsWithoutKey.has(incoming.method) ? undefined : incoming.header('idempotency-key');
 }
 

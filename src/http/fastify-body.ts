@@ -1,8 +1,8 @@
-import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { assert } from '../kv/assert.ts';
 import { InvalidArgumentError } from '../kv/errors.ts';
-import { joinChunks, type ReadStream } from './read-stream.ts';
+import { readNodeBody } from './node-body.ts';
+import type { ReadStream } from './read-stream.ts';
 
 export interface CaptureOptions {
   /** Of the route, for the message of a refusal. */
@@ -82,46 +82,13 @@ async function capture(request: FastifyRequest, payload: unknown, bytesMax: numb
     if (payload !== request.raw) {
       throw new InvalidArgumentError('the request body', 'replaced by a preParsing hook', 'the one that was sent');
     }
-    const read = await readIncoming(request.raw, bytesMax);
+    const read = await readNodeBody(request.raw, bytesMax);
     if (read.outcome === 'read') bodies.set(request, read.bytes);
     return read;
   } catch (error) {
     const fault = error instanceof Error ? error : new Error('the body could not be read', { cause: error });
     return { outcome: 'failed', error: fault };
   }
-}
-
-async function readIncoming(incoming: IncomingMessage, bytesMax: number): Promise<ReadStream> {
-  // One that says so beforehand need not be waited for.
-  if (Number(incoming.headers['content-length']) > bytesMax) return tooLarge(incoming);
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  // Without `destroyOnReturn` leaving the loop would close the connection, and the answer with it.
-  for await (const chunk of incoming.iterator({ destroyOnReturn: false })) {
-    assert(chunk instanceof Uint8Array, 'a request without an encoding yields bytes');
-    length += chunk.length;
-    if (length > bytesMax) return tooLarge(incoming);
-    chunks.push(chunk);
-  }
-  return { outcome: 'read', bytes: joinChunks(chunks, length) };
-}
-
-/** What a client may still send after it was refused, before it is cut off. */
-const discardedBytesMax = 67_108_864;
-
-/**
- * Takes in the rest and drops it. A connection closed on a client that is still sending is reset, and the client may
- * lose the answer that tells it why (RFC 9112, section 9.6).
- */
-function tooLarge(incoming: IncomingMessage): ReadStream {
-  let discarded = 0;
-  incoming.on('data', (chunk: Uint8Array) => {
-    discarded += chunk.length;
-    if (discarded > discardedBytesMax) incoming.destroy();
-  });
-  // Whoever sent it may leave at any time; there is nobody left to tell.
-  incoming.on('error', () => undefined);
-  return { outcome: 'too-large' };
 }
 
 function isJson({ headers }: FastifyRequest): boolean {

@@ -16,6 +16,8 @@ import { fastifyIncoming } from './fastify-incoming.ts';
 import type { Incoming } from './incoming.ts';
 import { createCore, type OnceOptions } from './once.ts';
 import { createRoute, type Handler, type Route, type RouteOptions } from './route.ts';
+import { sendingNothing } from './sending-nothing.ts';
+import { joinedVary } from './vary.ts';
 
 /** What Fastify knows of a request besides. */
 export interface FastifyContext {
@@ -60,7 +62,7 @@ export function createOnce<Tx extends Transaction>(store: Store<Tx>, options: Fa
   const core = createCore<Tx, FastifyContext>(store, { ...rest, scope: (_request, context) => scope(context.request) });
   const once = (onceRoute: OnceRoute<Tx>, routeOptions: RouteOptions<FastifyContext> = {}): FastifyPluginAsync => {
     const { handler, ...fastifyRoute } = onceRoute;
-    const route = createRoute(sendingNothing(handler), routeOptions, rest);
+    const route = createRoute(sendingNothing(handler, hasSent), routeOptions, rest);
     return async (app) => addRoute(app, fastifyRoute, core, route);
   };
   return Object.assign(once, { operations: core.operations });
@@ -102,21 +104,9 @@ async function answerTo(incoming: Incoming, reply: FastifyReply, answer: () => P
 /** Not in the context, where handlers would find it and send by it. */
 const replies = new WeakMap<FastifyContext, FastifyReply>();
 
-/** A handler that got hold of the reply and sent by it has told its client of something that is not committed. */
-function sendingNothing<Tx extends Transaction>(handler: Handler<Tx, FastifyContext>): Handler<Tx, FastifyContext> {
-  if (typeof handler !== 'function') throw new InvalidArgumentError('handler', handler, 'a function');
-  return async (request, tx, context) => {
-    const response = await handler(request, tx, context);
-    const reply = replies.get(context);
-    if (reply?.sent === true || reply?.raw.headersSent === true) {
-      throw new InvalidArgumentError(
-        'the reply',
-        'sent already',
-        'a handler that returns its Response and sends nothing itself',
-      );
-    }
-    return response;
-  };
+function hasSent(context: FastifyContext): boolean {
+  const reply = replies.get(context);
+  return reply?.sent === true || reply?.raw.headersSent === true;
 }
 
 function paramsOf({ params }: FastifyRequest): Readonly<Record<string, string>> {
@@ -127,13 +117,9 @@ function paramsOf({ params }: FastifyRequest): Readonly<Record<string, string>> 
 
 function send(reply: FastifyReply, { status, headers, body }: Answer): FastifyReply {
   reply.code(status);
-  for (const [name, value] of headers)
-    reply.header(name, name === 'vary' ? joined(reply.getHeader(name), value) : value);
+  for (const [name, value] of headers) {
+    reply.header(name, name === 'vary' ? joinedVary(reply.getHeader(name)?.toString(), value) : value);
+  }
   // Bytes, for whatever else it takes Fastify would serialize or label anew.
   return body.length === 0 ? reply.send() : reply.send(Buffer.from(body.buffer, body.byteOffset, body.byteLength));
-}
-
-/** Hooks that came before, for CORS or compression, have their own say in what the answer varies by. */
-function joined(earlier: string | number | string[] | undefined, value: string): string {
-  return earlier === undefined ? value : `${String(earlier)}, ${value}`;
 }
