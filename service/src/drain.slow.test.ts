@@ -50,11 +50,11 @@ describe('a body that is too large', () => {
     expect((await send('GET', '/v1/kv/a')).status).toBe(404);
   });
 
-  test('a body of exactly bodyBytesMax is read', async () => {
+  test('a body of exactly valueBodyBytesMax is read', async () => {
     const { send } = await serviceUnderTest();
     const padded = (bytes: number): string => '1'.padEnd(bytes);
-    expect((await send('PUT', '/v1/kv/a', { body: padded(serviceLimits.bodyBytesMax) })).status).toBe(201);
-    expect((await send('PUT', '/v1/kv/a', { body: padded(serviceLimits.bodyBytesMax + 1) })).status).toBe(413);
+    expect((await send('PUT', '/v1/kv/a', { body: padded(serviceLimits.valueBodyBytesMax) })).status).toBe(201);
+    expect((await send('PUT', '/v1/kv/a', { body: padded(serviceLimits.valueBodyBytesMax + 1) })).status).toBe(413);
   });
 
   test('the connection serves on when the rest of the body has come', async () => {

@@ -127,6 +127,8 @@ describe('PUT and GET /v1/kv/{key}', () => {
     const refusal = await send('PUT', key, { body: JSON.stringify('x'.repeat(1_048_577)) });
     expect(refusal.status).toBe(413);
     expect(refusal.json).toMatchObject({ limit: 'valueBytesMax', maximum: 1_048_576 });
+    const many = await send('PUT', key, { body: `[${'1,'.repeat(serviceLimits.jsonNodesMax)}1]` });
+    expect([many.status, many.json]).toMatchObject([413, { limit: 'jsonNodesMax', maximum: 131_072 }]);
     const deep = await send('PUT', key, { body: '['.repeat(65) + ']'.repeat(65) });
     expect(problemOf(deep)).toBe('json-invalid');
     expect((await send('PUT', key, { body: '['.repeat(64) + ']'.repeat(64) })).status).toBe(201);

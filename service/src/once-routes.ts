@@ -29,7 +29,7 @@ export function addOnceRoutes(app: FastifyInstance, { store, world, onOutcome }:
     scope: (request) => request.tenant,
     onEvent: ({ outcome }) => onOutcome(outcome),
   });
-  const bounds = { bodyBytesMax: serviceLimits.bodyBytesMax, deadlineMs: serviceLimits.deadlineMs };
+  const { bodyBytesMax, valueBodyBytesMax, deleteBodyBytesMax, deadlineMs } = serviceLimits;
 
   const puts = new Judged(judgePut);
   app.register(
@@ -42,7 +42,7 @@ export function addOnceRoutes(app: FastifyInstance, { store, world, onOutcome }:
           return putValue(tx, write, value);
         },
       },
-      { ...bounds, guard: puts.guard },
+      { bodyBytesMax: valueBodyBytesMax, deadlineMs, guard: puts.guard },
     ),
   );
 
@@ -54,7 +54,7 @@ export function addOnceRoutes(app: FastifyInstance, { store, world, onOutcome }:
         url: '/v1/kv/*',
         handler: async (_, tx, context) => deleteKey(tx, deletions.accepted(context)),
       },
-      { ...bounds, guard: deletions.guard },
+      { bodyBytesMax: deleteBodyBytesMax, deadlineMs, guard: deletions.guard },
     ),
   );
 
@@ -67,7 +67,7 @@ export function addOnceRoutes(app: FastifyInstance, { store, world, onOutcome }:
         handler: async (_, tx, context) =>
           executeTransaction(tx, context.request.tenant, transactions.accepted(context)),
       },
-      { ...bounds, key: 'required', guard: transactions.guard },
+      { bodyBytesMax, deadlineMs, key: 'required', guard: transactions.guard },
     ),
   );
   return once.operations;
@@ -115,16 +115,34 @@ function judgePut(request: FastifyRequest, body: Uint8Array): Judgement<{ write:
   if (!isJson(request.headers)) return refused(mediaTypeUnsupported());
   const judged = judgeWrite(request);
   if (judged.outcome === 'refused') return judged;
-  const parsed = parseJson(body, { depthMax: limits.valueDepthMax });
-  if (parsed.outcome === 'refused') return refused(problemResponse('json-invalid', parsed.reason, at(parsed.pointer)));
-  return accepted({ write: judged.value, value: parsed.value });
+  const parsed = parseJson(body, { depthMax: limits.valueDepthMax, nodesMax: serviceLimits.jsonNodesMax });
+  switch (parsed.outcome) {
+    case 'ok':
+      return accepted({ write: judged.value, value: parsed.value });
+    case 'too-many-nodes':
+      return refused(tooManyNodes());
+    case 'refused':
+      return refused(problemResponse('json-invalid', parsed.reason, at(parsed.pointer)));
+  }
 }
 
 function judgeTransaction(request: FastifyRequest, body: Uint8Array): Judgement<TransactionRequest> {
   if (!isJson(request.headers)) return refused(mediaTypeUnsupported());
   const parsed = parseTransactionRequest(body);
-  if (parsed.outcome === 'ok') return accepted(parsed.request);
-  return refused(problemResponse(parsed.problem, parsed.reason, at(parsed.pointer)));
+  switch (parsed.outcome) {
+    case 'ok':
+      return accepted(parsed.request);
+    case 'too-many-nodes':
+      return refused(tooManyNodes());
+    case 'refused':
+      return refused(problemResponse(parsed.problem, parsed.reason, at(parsed.pointer)));
+  }
+}
+
+function tooManyNodes(): Response {
+  const { jsonNodesMax } = serviceLimits;
+  const detail = `jsonNodesMax is ${jsonNodesMax}: items and members in the body, at all levels`;
+  return problemResponse('limit-exceeded', detail, { limit: 'jsonNodesMax', maximum: jsonNodesMax });
 }
 
 function mediaTypeUnsupported(): Response {

@@ -2,8 +2,20 @@
 export const serviceLimits = Object.freeze({
   /** A key, in bytes of UTF-8. kv has room for it in any script, behind the tenant's name. */
   keyBytesMax: 1_024,
-  /** A request body: the largest value that kv takes, with room for JSON's escapes and for the rest of a transaction. */
+  /** The body of a transaction: the largest value that kv takes, in any spelling, and room for the rest. */
   bodyBytesMax: 4_194_304,
+  /**
+   * The body of a PUT. JSON spells what kv keeps in 1 MiB with at most this: doubles take 26 characters for 9 bytes. Only
+   * text that is escaped without need takes more.
+   */
+  valueBodyBytesMax: 3_145_728,
+  /** The body of a DELETE, which means nothing, but tells one request under an Idempotency-Key from another. */
+  deleteBodyBytesMax: 16_384,
+  /**
+   * Values in a body, each item and member counted. Some of the work is by the value and not by the byte: at 4 MiB of `[1,1,…]`
+   * it would hold up everybody for most of a second, and at this many for some tens of milliseconds.
+   */
+  jsonNodesMax: 131_072,
   /** A tenant's name, in bytes of UTF-8: it is part of each of its keys. */
   tenantBytesMax: 128,
   /** Checks, reads and mutations of one transaction, each. It keeps the answer, which is kept for replay, at a size to keep. */

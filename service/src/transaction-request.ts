@@ -1,5 +1,6 @@
 import { limits, type Version } from 'semel';
-import { parseJson, pointerPart, type Json } from './json.ts';
+import { isArray, parseJson, type Json } from './json.ts';
+import { pointerPart } from './json-scan.ts';
 import { checkKey } from './kv-key.ts';
 import { serviceLimits } from './service-limits.ts';
 
@@ -34,14 +35,17 @@ export type TransactionRequestOutcome =
       readonly reason: string;
       /** RFC 6901, to the member that is refused. */
       readonly pointer: string | undefined;
-    };
+    }
+  | { readonly outcome: 'too-many-nodes' };
 
 /**
  * Reads the body of `POST /v1/transactions`. What it does not know it refuses by name: a misspelt member that was passed
  * over would be a check that was never made.
  */
 export function parseTransactionRequest(body: Uint8Array): TransactionRequestOutcome {
-  const parsed = parseJson(body, { depthMax: limits.valueDepthMax + levelsAboveValue });
+  const depthMax = limits.valueDepthMax + levelsAboveValue;
+  const parsed = parseJson(body, { depthMax, nodesMax: serviceLimits.jsonNodesMax });
+  if (parsed.outcome === 'too-many-nodes') return parsed;
   if (parsed.outcome === 'refused') {
     return { outcome: 'refused', problem: 'json-invalid', reason: parsed.reason, pointer: parsed.pointer };
   }
@@ -162,9 +166,4 @@ function integer(json: Json | undefined, pointer: string): number {
     throw new Refusal(pointer, 'expected an integer between -(2^53 - 1) and 2^53 - 1');
   }
   return json;
-}
-
-/** `Array.isArray` does not know read-only arrays. */
-function isArray(json: Json): json is readonly Json[] {
-  return Array.isArray(json);
 }

@@ -138,6 +138,14 @@ describe('POST /v1/transactions', () => {
     expect((await transact(service, { reads: ['a'] }, 'one')).json).toMatchObject({ reads: [{ version: null }] });
   });
 
+  test('a transaction with more values than jsonNodesMax is refused with 413, and consumes no key', async () => {
+    const service = await serviceUnderTest();
+    const value = Array.from({ length: 131_073 }, () => null);
+    const refusal = await transact(service, { mutations: [{ set: { key: 'a', value } }] }, 'one');
+    expect([refusal.status, refusal.json]).toMatchObject([413, { limit: 'jsonNodesMax', maximum: 131_072 }]);
+    expect((await transact(service, { reads: ['a'] }, 'one')).status).toBe(200);
+  });
+
   test('reads too large for an answer that is kept are a 422 that changes nothing', async () => {
     const service = await serviceUnderTest();
     await service.put('a', 'x'.repeat(500_000));
