@@ -62,6 +62,10 @@ export abstract class PassingTransaction implements Transaction {
     return this.inner.lock(target, options);
   }
 
+  prepare(): Promise<void> {
+    return this.inner.prepare();
+  }
+
   nest<T>(body: (tx: this) => T | Promise<T>): Promise<T> {
     return this.inner.nest((scope) => body(this.around(scope)));
   }

@@ -19,6 +19,10 @@ export const limits = Object.freeze({
   attemptsMax: 64,
   /** Transactions that may wait for locks in one store. */
   lockWaitersMax: 10_000,
+  /** Locks of one transaction, those of its commit included. */
+  locksMax: 20_000,
+  /** How long closing waits for what runs: longer than any deadline that a request should have. */
+  closeTimeoutMs: 60_000,
   /** How long a lock, or a commit behind a lock, is waited for unless told otherwise. */
   lockTimeoutMs: 10_000,
   /** Sums reach no further than a signed 128-bit integer, so that every engine can hold them. */

@@ -38,6 +38,11 @@ export interface Transaction extends ReadTransaction {
   /** Holds a key or a range until the attempt ends. Taken before the first read, it precedes the snapshot. */
   lock(target: Key | Range, options?: LockOptions): Promise<void>;
   /**
+   * Waits for whatever the commit would have to wait for, so that it follows at once. For who must know, before the
+   * commit, when it will have been.
+   */
+  prepare(): Promise<void>;
+  /**
    * Runs `body` in a scope of its own: its writes join this transaction when it returns and are discarded when it
    * throws; what it read stays read, what it locked stays locked. This transaction rests meanwhile.
    */
@@ -52,7 +57,11 @@ export interface Store<Tx extends Transaction = Transaction> {
   transact<T>(body: (tx: Tx) => T | Promise<T>, options?: TransactOptions): Promise<T>;
   /** Runs `body` on a snapshot of the newest durable version. It never waits for the disk and never conflicts. */
   read<T>(body: (tx: ReadTransaction) => T | Promise<T>, options?: ReadOptions): Promise<T>;
-  close(): Promise<void>;
+  /**
+   * Refuses what is new, waits for what runs, up to `timeoutMs` (default `limits.closeTimeoutMs`), and fences what still
+   * runs then: it did not happen. What was committed is durable when it resolves.
+   */
+  close(options?: ReadOptions): Promise<void>;
 }
 
 /** Opaque. Two versions of one key are never equal: not after a deletion, a restart or a checkpoint. */

@@ -1,5 +1,12 @@
 import { Bound } from './bound.ts';
-import { CommitUnknownError, ConflictError, type DeadlockError, InvalidArgumentError } from './errors.ts';
+import {
+  CommitUnknownError,
+  ConflictError,
+  type DeadlockError,
+  InvalidArgumentError,
+  LimitExceededError,
+  LockTimeoutError,
+} from './errors.ts';
 import type { Key } from './key.ts';
 import { limits } from './limits.ts';
 import type { Isolation, Transaction, TransactOptions } from './store.ts';
@@ -30,6 +37,8 @@ export interface Attempt<Tx> {
   readonly fault: RetryableFault | undefined;
   /** Whether the writes are in place, so that only their durability is still open. */
   readonly installed: boolean;
+  /** Whether this attempt has written a key. */
+  wrote(key: Key): boolean;
   /** Validates and installs; resolves when durable. */
   commit(): Promise<void>;
   /** Ends it without a commit: its waits reject with `cause`, its locks are free. Nothing happens after its end. */
@@ -43,8 +52,9 @@ export interface Attempt<Tx> {
  *
  * An attempt runs the body, then commits. A conflict or a deadlock ends the attempt and starts another, after a pause
  * with full jitter (random between nothing and a bound that doubles: AWS Architecture Blog, "Exponential Backoff And
- * Jitter"), up to `attemptsMax`. An attempt that follows a conflict first locks the keys that collided: then it cannot
- * lose them again, and on a hot key the writers queue instead of undoing each other.
+ * Jitter"), up to `attemptsMax`. An attempt that follows a conflict first locks the keys that collided, exclusively where
+ * the earlier one wrote them: then it cannot lose them again, and on a hot key the writers queue instead of undoing each
+ * other.
  *
  * The bound covers everything. While the body runs, or the commit waits for locks, its end fences the attempt: nothing
  * happened. During the sync it leaves the outcome unknown.
@@ -62,18 +72,19 @@ export async function transact<Tx extends Transaction, T>(
   const bound = new Bound(engine.world, options);
   try {
     let age: number | undefined;
-    let fault: RetryableFault | undefined;
+    let collided: readonly LockFirst[] = [];
     for (let number = 1; ; number++) {
       const attempt = engine.begin({ isolation, label, age });
       age = attempt.age;
-      const ended = await run(attempt, body, bound, fault);
+      const ended = await run(attempt, body, bound, collided);
       if ('result' in ended) return ended.result;
-      fault = ended.fault;
+      const { fault } = ended;
       if (number >= attemptsMax) {
         await bound.race(attempt.settled());
         throw fault;
       }
       engine.onRetry?.(fault);
+      collided = fault instanceof ConflictError ? locksFirst(attempt, fault.keys) : [];
       await bound.race(pause(engine.world, number));
     }
   } finally {
@@ -87,10 +98,10 @@ async function run<Tx extends Transaction, T>(
   attempt: Attempt<Tx>,
   body: (tx: Tx) => T | Promise<T>,
   bound: Bound,
-  earlier: RetryableFault | undefined,
+  collided: readonly LockFirst[],
 ): Promise<Ended<T>> {
   try {
-    if (earlier instanceof ConflictError) await bound.race(lockKeys(attempt.tx, earlier.keys));
+    if (collided.length > 0) await bound.race(lockAll(attempt.tx, collided));
     const result = await bound.race(promised(body, attempt.tx));
     await bound.race(attempt.commit());
     return { result };
@@ -112,13 +123,27 @@ function commitUnknown(cause: unknown): CommitUnknownError {
   return new CommitUnknownError('the caller stopped waiting during the sync', { cause });
 }
 
-/** Beyond these few, queueing would cost more than it saves. */
-const keysLockedMax = 16;
+interface LockFirst {
+  readonly key: Key;
+  readonly mode: 'shared' | 'exclusive';
+}
 
-async function lockKeys(tx: Transaction, keys: readonly Key[]): Promise<void> {
-  // In key order, so that two attempts that lock the same keys never wait for each other in a circle.
-  const ordered = keys.toSorted((a, b) => (encodeKey(a) < encodeKey(b) ? -1 : 1));
-  for (const key of ordered.slice(0, keysLockedMax)) await tx.lock(key);
+/** Beyond these few, queueing would cost more than it saves. */
+const locksFirstMax = 16;
+
+/** In key order, so that two attempts that lock the same keys never wait for each other in a circle. */
+function locksFirst(attempt: Attempt<unknown>, keys: readonly Key[]): readonly LockFirst[] {
+  const ordered = keys.toSorted((a, b) => (encodeKey(a) < encodeKey(b) ? -1 : 1)).slice(0, locksFirstMax);
+  return ordered.map((key) => ({ key, mode: attempt.wrote(key) ? 'exclusive' : 'shared' }));
+}
+
+/** A precaution that the body has not asked for: where somebody holds a key for long, it goes on without. */
+async function lockAll(tx: Transaction, locks: readonly LockFirst[]): Promise<void> {
+  try {
+    for (const { key, mode } of locks) await tx.lock(key, { mode });
+  } catch (error) {
+    if (!(error instanceof LockTimeoutError || error instanceof LimitExceededError)) throw error;
+  }
 }
 
 /** The pause's bound doubles from the first to the second: shorter than a body would not thin out a crowd, longer would idle. */

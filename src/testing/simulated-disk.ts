@@ -50,7 +50,7 @@ export class SimulatedDisk implements Disk {
     this.#failingSync = sync;
   }
 
-  /** Appends succeed for this many bytes more; then the disk is full (`ENOSPC`). */
+  /** Appends succeed for this many bytes more; then the disk is full (`ENOSPC`), until something is removed. */
   limitSpace(bytes: number): void {
     this.#spaceBytes = bytes;
   }
@@ -95,8 +95,9 @@ export class SimulatedDisk implements Disk {
   }
 
   async remove(name: string): Promise<void> {
-    this.#directory.find(name);
+    const { live } = this.#directory.find(name);
     await this.#change('remove', () => this.#directory.apply({ kind: 'remove', name }));
+    this.#spaceBytes += live.length;
   }
 
   async sync(): Promise<void> {

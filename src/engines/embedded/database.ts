@@ -1,5 +1,5 @@
 import { assert } from '../../kv/assert.ts';
-import { LimitExceededError, PoisonedError, StoreClosedError } from '../../kv/errors.ts';
+import { LimitExceededError, PoisonedError } from '../../kv/errors.ts';
 import type { Version } from '../../kv/store.ts';
 import type { World } from '../../kv/world.ts';
 import type { LogEntry, LoggedWrite, MarkEntry } from './commit-codec.ts';
@@ -31,9 +31,6 @@ export class Database {
   #versionCeiling = 0;
   #ceilingRequested = 0;
   #collecting = false;
-  #running = 0;
-  #closing: Promise<void> | undefined;
-  #onIdle: (() => void) | undefined;
 
   constructor(world: World) {
     this.world = world;
@@ -72,19 +69,7 @@ export class Database {
     return this.journal.lastIndex;
   }
 
-  /** A transaction begins. @throws StoreClosedError; for writers PoisonedError */
-  enter(by: 'reader' | 'writer'): void {
-    if (this.#closing !== undefined) throw new StoreClosedError();
-    if (by === 'writer') this.requireHealth();
-    this.#running++;
-  }
-
-  /** A transaction that had begun is over. */
-  leave(): void {
-    this.#running--;
-    if (this.#running === 0) this.#onIdle?.();
-  }
-
+  /** @throws PoisonedError */
   requireHealth(): void {
     const { poison } = this.journal;
     if (poison !== undefined) throw new PoisonedError({ cause: poison.cause });
@@ -143,17 +128,9 @@ export class Database {
     });
   }
 
-  /** Refuses what is new, waits for what runs, and leaves a mark, so that the clock goes on from here. */
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-
-  async #close(): Promise<void> {
-    if (this.#running > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
-    if (this.journal.poison === undefined) {
-      this.journal.append(this.mark());
-    }
+  /** Leaves a mark, so that the clock goes on from here. */
+  async close(): Promise<void> {
+    if (this.journal.poison === undefined) this.journal.append(this.mark());
     await this.journal.close();
   }
 

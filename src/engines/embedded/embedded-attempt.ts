@@ -1,14 +1,16 @@
 import { assert } from '../../kv/assert.ts';
 import { CommitUnknownError, ConflictError, TransactionClosedError } from '../../kv/errors.ts';
+import type { Key } from '../../kv/key.ts';
 import type { Isolation } from '../../kv/store.ts';
 import type { Attempt, AttemptOptions, RetryableFault } from '../../kv/transact.ts';
-import { decodeKey, type EncodedKey } from '../../kv/tuple.ts';
+import { decodeKey, encodeKey, type EncodedKey } from '../../kv/tuple.ts';
 import type { LoggedWrite } from './commit-codec.ts';
 import type { Database } from './database.ts';
 import { EmbeddedTransaction, type ReadRange, type TransactionContext } from './embedded-transaction.ts';
-import { keyTarget, LockOwner } from './lock-table.ts';
+import { LockOwner } from './lock-claim.ts';
+import { keyTarget } from './lock-target.ts';
 import type { Snapshot } from './snapshots.ts';
-import { sumOf, type WriteBuffer, written } from './write-buffer.ts';
+import { type Addition, sumOf, type WriteBuffer, written } from './write-buffer.ts';
 
 /**
  * One attempt of a read-write transaction.
@@ -38,6 +40,7 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
   readonly #scansPinned = new Set<Snapshot>();
   readonly #keysRead = new Set<EncodedKey>();
   readonly #rangesRead: ReadRange[] = [];
+  readonly #boundsTold: { readonly key: EncodedKey; readonly additions: readonly Addition[] }[] = [];
 
   constructor(database: Database, options: AttemptOptions, number: number) {
     this.database = database;
@@ -105,6 +108,10 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
     if (this.isolation === 'serializable') this.#rangesRead.push(range);
   }
 
+  registerBounds(key: EncodedKey, additions: readonly Addition[]): void {
+    this.#boundsTold.push({ key, additions });
+  }
+
   fail(key: EncodedKey): ConflictError {
     this.#fault = new ConflictError([decodeKey(key)]);
     return this.#fault;
@@ -114,19 +121,25 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
     assert(this.#state === 'running', 'an attempt commits once');
     this.#state = 'committing';
     if (this.#fault !== undefined) throw this.#fault;
-    const { buffer } = this.tx;
+    const buffer = this.tx.takeBuffer();
     if (buffer.size === 0) {
       this.#end();
       return this.settled();
     }
     this.database.requireHealth();
-    await this.#queueBehindLocks(buffer);
+    await this.prepare(buffer);
+    // Abandoned in the very turn in which the last lock was granted.
+    if (this.#state !== 'committing') throw new TransactionClosedError('its attempt has ended');
     const sequence = this.#install(buffer);
     try {
       await this.database.journal.whenDurable(sequence);
     } catch (error) {
       throw new CommitUnknownError('the disk failed during the commit', { cause: error });
     }
+  }
+
+  wrote(key: Key): boolean {
+    return this.tx.hasWritten(encodeKey(key));
   }
 
   abandon(cause?: Error): void {
@@ -137,12 +150,10 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
     return this.database.journal.whenDurable(this.#seen);
   }
 
-  async #queueBehindLocks(buffer: WriteBuffer): Promise<void> {
+  async prepare(buffer: WriteBuffer): Promise<void> {
     const { locks } = this.database;
     if (!locks.blocksWrites(this.owner, buffer.keys())) return;
-    await Promise.all(Array.from(buffer.keys(), (key) => locks.acquire(this.owner, keyTarget(key))));
-    // Abandoned in the very turn in which the last lock was granted.
-    if (this.#state !== 'committing') throw new TransactionClosedError('its attempt has ended');
+    await locks.acquire(this.owner, Array.from(buffer.keys(), keyTarget));
   }
 
   /** Synchronous from the first comparison to the last write: nothing can come between. */
@@ -154,7 +165,7 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
       throw this.#fault;
     }
     const writes: LoggedWrite[] = [];
-    for (const [key, write] of buffer.entries()) {
+    for (const [key, write] of buffer.own()) {
       writes.push({ key, stored: written(write, this.database.map.newest(key)?.value) });
     }
     this.#now ??= this.database.tick();
@@ -174,10 +185,13 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
         for (const key of map.changedIn(range, snapshot, keysToldMax)) changed.add(key);
       }
     }
-    for (const [key, write] of buffer.entries()) {
+    for (const [key, write] of buffer.own()) {
       if (write.kind === 'added') {
         if (sumOf(map.newest(key)?.value, write.additions).outcome === 'refused') changed.add(key);
       } else if (this.isolation === 'snapshot' && isNewer(key)) changed.add(key);
+    }
+    for (const { key, additions } of this.#boundsTold) {
+      if (sumOf(map.newest(key)?.value, additions).outcome === 'refused') changed.add(key);
     }
     return [...changed].slice(0, keysToldMax);
 
@@ -192,7 +206,6 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
     if (this.#snapshot !== undefined) this.database.unpin(this.#snapshot);
     for (const pinned of this.#scansPinned) this.database.unpin(pinned);
     this.#scansPinned.clear();
-    this.database.leave();
   }
 }
 

@@ -324,3 +324,39 @@ test('versions go on beyond the first million without a pause, each once', async
   }
   expect(last).toBe(count);
 });
+
+test('openStore goes on with the old log where the disk has no room for a new one', async () => {
+  const disk = new SimulatedDisk({ seed: 1 });
+  const store = await openStore({ disk, world: new ManualWorld() });
+  for (let n = 0; n < 10; n++) await store.transact((tx) => tx.set(['large'], `${n}${'x'.repeat(500_000)}`));
+  await store.close();
+  const next = disk.kill();
+  const before = await next.list();
+  next.limitSpace(100_000);
+  const reopened = await openStore({ disk: next, world: new ManualWorld() });
+  await reopened.transact((tx) => tx.set(['small'], 1));
+  expect(await reopened.read((tx) => tx.get(['large']))).toMatch(/^9x/);
+  expect(await next.list()).toEqual(before);
+  await reopened.close();
+});
+
+test('close fences what still runs when its patience ends, and keeps what was committed', async () => {
+  const world = new ManualWorld();
+  const disk = new SimulatedDisk({ seed: 1 });
+  const store = await openStore({ disk, world });
+  await store.transact((tx) => tx.set(['k'], 'kept'));
+  const never = Promise.withResolvers<void>();
+  const endings = [
+    store.transact(async (tx) => {
+      tx.set(['k'], 'never');
+      await never.promise;
+    }),
+    store.read(() => never.promise),
+  ].map((call) => expect(call).rejects.toMatchObject({ code: 'store-closed', effect: 'did-not-happen' }));
+  const closed = store.close({ timeoutMs: 1_000 });
+  await world.advance(1_000);
+  await Promise.all([closed, ...endings]);
+  const reopened = await openStore({ disk: disk.kill() });
+  expect(await reopened.read(value)).toBe('kept');
+  await reopened.close();
+});

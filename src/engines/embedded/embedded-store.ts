@@ -4,11 +4,13 @@ import type { ReadOptions, ReadTransaction, Store, Transaction, TransactOptions 
 import { type Engine, type RetryableFault, transact } from '../../kv/transact.ts';
 import { realWorld, type World } from '../../kv/world.ts';
 import type { MarkEntry, PortionEntry } from './commit-codec.ts';
+import { type Call, Calls } from './calls.ts';
 import { Database } from './database.ts';
 import type { Disk } from './disk.ts';
 import { EmbeddedAttempt } from './embedded-attempt.ts';
 import { EmbeddedSnapshot } from './embedded-snapshot.ts';
-import { DiskJournal, type Journal, MemoryJournal } from './journal.ts';
+import { DiskJournal, MemoryJournal } from './journal.ts';
+import { storeValue } from '../../kv/value.ts';
 import type { VersionedMap } from './versioned-map.ts';
 
 export interface OpenOptions {
@@ -66,7 +68,7 @@ export async function openStore(options: OpenOptions = {}): Promise<EmbeddedStor
   }
   const unlock = await disk.lock();
   try {
-    await database.start(await recover(database, disk, options));
+    await recover(database, disk, options);
   } catch (error) {
     await unlock();
     throw error;
@@ -80,7 +82,7 @@ async function openDirectory(directory: string): Promise<Disk> {
   return nodeDisk(directory);
 }
 
-async function recover(database: Database, disk: Disk, { onEvent }: OpenOptions): Promise<Journal> {
+async function recover(database: Database, disk: Disk, { onEvent }: OpenOptions): Promise<void> {
   let writes = 0;
   const journal = await DiskJournal.open({
     disk,
@@ -95,39 +97,45 @@ async function recover(database: Database, disk: Disk, { onEvent }: OpenOptions)
   });
   const { entries, bytes, tornBytes, keptAside, durationMs } = journal.recovery;
   onEvent?.({ type: 'recovered', entries, bytes, tornBytes, keptAside, durationMs });
-  if (bytes > rewriteBytesMin && writes > database.map.keys * rewriteRatio) {
-    await journal.rewrite(liveEntries(database.map, database.mark()));
+  try {
+    if (bytes > rewriteBytesMin && writes > database.map.keys * rewriteRatio) {
+      await journal.rewrite(liveEntries(database.map, database.mark()));
+    }
+    await database.start(journal);
+  } catch (error) {
+    await journal.close();
+    throw error;
   }
-  return journal;
 }
 
 /** A log this small is read in an instant, whatever is in it. */
 const rewriteBytesMin = 4_194_304;
 /** So that writing the log anew costs no more, over time, than what was written to it. */
 const rewriteRatio = 2;
-/** Keys in one entry of a log written anew. */
-const portionKeys = 1_000;
+/** Encoded bytes in one entry of a log written anew, but for a single value that is larger: well within a group's bound. */
+const portionBytes = 1_048_576;
 
 function* liveEntries(map: VersionedMap, mark: MarkEntry): Generator<MarkEntry | PortionEntry> {
   yield mark;
   let portion: PortionEntry['entries'][number][] = [];
+  let bytes = 0;
   for (const { key, newest } of map.chains()) {
     if (newest.value === undefined) continue;
-    portion.push({
-      key,
-      version: newest.version,
-      stored: { value: newest.value, bytes: 0, hasBytes: newest.hasBytes },
-    });
-    if (portion.length < portionKeys) continue;
+    const stored = storeValue(newest.value);
+    portion.push({ key, version: newest.version, stored });
+    bytes += key.length + stored.bytes;
+    if (bytes < portionBytes) continue;
     yield { kind: 'portion', entries: portion };
     portion = [];
+    bytes = 0;
   }
   if (portion.length > 0) yield { kind: 'portion', entries: portion };
 }
 
 class OpenedStore implements EmbeddedStore {
   readonly #database: Database;
-  readonly #engine: Engine<Transaction>;
+  readonly #calls = new Calls();
+  readonly #onRetry: (fault: RetryableFault) => void;
   readonly #unlock: () => Promise<void>;
   #attempts = 0;
   #closed: Promise<void> | undefined;
@@ -135,34 +143,25 @@ class OpenedStore implements EmbeddedStore {
   constructor(database: Database, { onEvent }: OpenOptions, unlock: () => Promise<void>) {
     this.#database = database;
     this.#unlock = unlock;
-    this.#engine = {
-      world: database.world,
-      begin: (attempt) => {
-        database.enter('writer');
-        return new EmbeddedAttempt(database, attempt, ++this.#attempts);
-      },
-      onRetry: (fault) => onEvent?.({ type: 'retried', fault: fault.code }),
-    };
+    this.#onRetry = (fault) => onEvent?.({ type: 'retried', fault: fault.code });
   }
 
   transact<T>(body: (tx: Transaction) => T | Promise<T>, options?: TransactOptions): Promise<T> {
-    return transact(this.#engine, body, options);
+    return this.#calls.run((call) => transact(this.#engineFor(call), body, options));
   }
 
-  async read<T>(body: (tx: ReadTransaction) => T | Promise<T>, options: ReadOptions = {}): Promise<T> {
-    const bound = new Bound(this.#database.world, options);
-    try {
-      this.#database.enter('reader');
+  read<T>(body: (tx: ReadTransaction) => T | Promise<T>, options: ReadOptions = {}): Promise<T> {
+    return this.#calls.run(async (call) => {
+      const bound = new Bound(this.#database.world, options);
       const snapshot = new EmbeddedSnapshot(this.#database);
+      call.fence = () => true;
       try {
         return await bound.race((async () => body(snapshot))());
       } finally {
         snapshot.close();
-        this.#database.leave();
+        bound.close();
       }
-    } finally {
-      bound.close();
-    }
+    });
   }
 
   status(): StoreStatus {
@@ -170,12 +169,30 @@ class OpenedStore implements EmbeddedStore {
     return { poisoned: journal.poison !== undefined, keys: map.keys, versions: map.versions };
   }
 
-  close(): Promise<void> {
-    this.#closed ??= this.#close();
+  close(options?: ReadOptions): Promise<void> {
+    this.#closed ??= this.#close(options);
     return this.#closed;
   }
 
-  async #close(): Promise<void> {
+  #engineFor(call: Call): Engine<Transaction> {
+    return {
+      world: this.#database.world,
+      begin: (options) => {
+        this.#calls.requireOpen();
+        this.#database.requireHealth();
+        const attempt = new EmbeddedAttempt(this.#database, options, ++this.#attempts);
+        call.fence = (fault) => {
+          attempt.abandon(fault);
+          return !attempt.installed;
+        };
+        return attempt;
+      },
+      onRetry: this.#onRetry,
+    };
+  }
+
+  async #close(options: ReadOptions | undefined): Promise<void> {
+    await this.#calls.close(this.#database.world, options);
     try {
       await this.#database.close();
     } finally {

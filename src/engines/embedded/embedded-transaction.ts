@@ -6,10 +6,11 @@ import { requireOneOf } from '../../kv/transact.ts';
 import { encodeKey, type EncodedKey, type EncodedRange, encodeRange } from '../../kv/tuple.ts';
 import { readValue, storeValue, type StoredValue, type Value } from '../../kv/value.ts';
 import { type Database, formatVersion } from './database.ts';
-import { keyTarget, type LockOwner, rangeTarget } from './lock-table.ts';
+import type { LockOwner } from './lock-claim.ts';
+import { keyTarget, rangeTarget } from './lock-target.ts';
 import { checkedScan, entryOf, ownEntry, valueOf, versionsIn } from './reading.ts';
 import type { KeptVersion } from './versioned-map.ts';
-import { checkedAddition, sumOf, type Write, WriteBuffer, written } from './write-buffer.ts';
+import { type Addition, checkedAddition, sumOf, type Write, WriteBuffer, written } from './write-buffer.ts';
 
 /**
  * What a body holds: a view of its attempt with a buffer of writes. *Open* → *resting* while a nested scope is open, and
@@ -17,7 +18,7 @@ import { checkedAddition, sumOf, type Write, WriteBuffer, written } from './writ
  */
 export class EmbeddedTransaction implements Transaction {
   readonly #attempt: TransactionContext;
-  #buffer: WriteBuffer;
+  readonly #buffer: WriteBuffer;
   #state: 'open' | 'resting' | 'closed' = 'open';
 
   constructor(attempt: TransactionContext, buffer = new WriteBuffer()) {
@@ -25,9 +26,14 @@ export class EmbeddedTransaction implements Transaction {
     this.#buffer = buffer;
   }
 
-  /** For the commit. */
-  get buffer(): WriteBuffer {
+  /** For the commit. @throws TransactionClosedError where a nested scope is still open, whose writes it would miss */
+  takeBuffer(): WriteBuffer {
+    if (this.#state === 'resting') throw new TransactionClosedError('a nested scope of it is still open');
     return this.#buffer;
+  }
+
+  hasWritten(key: EncodedKey): boolean {
+    return this.#buffer.get(key) !== undefined;
   }
 
   get now(): number {
@@ -84,12 +90,12 @@ export class EmbeddedTransaction implements Transaction {
 
   set(key: Key, value: Value): void {
     this.#requireOpen();
-    this.#buffer.put(encodeKey(key), { kind: 'set', stored: storeValue(value) });
+    this.#replace(encodeKey(key), { kind: 'set', stored: storeValue(value) });
   }
 
   delete(key: Key): void {
     this.#requireOpen();
-    this.#buffer.put(encodeKey(key), { kind: 'deleted' });
+    this.#replace(encodeKey(key), { kind: 'deleted' });
   }
 
   async add(key: Key, amount: number | bigint, bounds: Bounds = {}): Promise<AddOutcome> {
@@ -122,7 +128,12 @@ export class EmbeddedTransaction implements Transaction {
     if (options.mode !== undefined) requireOneOf('mode', options.mode, ['shared', 'exclusive']);
     const { database, owner } = this.#attempt;
     const claimed = isKey(target) ? keyTarget(encodeKey(target)) : rangeTarget(encodeRange(target));
-    await database.locks.acquire(owner, claimed, options);
+    await database.locks.acquire(owner, [claimed], options);
+  }
+
+  async prepare(): Promise<void> {
+    this.#requireOpen();
+    await this.#attempt.prepare(this.#buffer);
   }
 
   async nest<T>(body: (tx: this) => T | Promise<T>): Promise<T> {
@@ -132,11 +143,28 @@ export class EmbeddedTransaction implements Transaction {
     try {
       // The engine hands out no other kind of transaction than this one.
       const result = await body(inner as this);
-      this.#buffer = inner.#buffer;
+      inner.takeBuffer().join();
       return result;
+    } catch (error) {
+      inner.#forgetAdditions();
+      throw error;
     } finally {
       inner.#state = 'closed';
-      this.#state = 'open';
+      // Its own scope may have ended meanwhile, if nobody waited for this one.
+      if (this.#state === 'resting') this.#state = 'open';
+    }
+  }
+
+  /** A write that takes the place of additions. That they fitted was told, so it must hold although they are gone. */
+  #replace(key: EncodedKey, write: Write): void {
+    const before = this.#buffer.get(key);
+    this.#buffer.put(key, write);
+    if (before?.kind === 'added') this.#attempt.registerBounds(key, before.additions);
+  }
+
+  #forgetAdditions(): void {
+    for (const [key, write] of this.#buffer.own()) {
+      if (write.kind === 'added') this.#attempt.registerBounds(key, write.additions);
     }
   }
 
@@ -176,34 +204,36 @@ export class EmbeddedTransaction implements Transaction {
     return read;
   }
 
-  /** The committed entries of a range with this transaction's own writes over them; `undefined` where a key is absent. */
+  /**
+   * The committed entries of a range with this transaction's own writes over them, those that it had made when the scan
+   * began; `undefined` where a key is absent.
+   */
   *#merged(
     range: EncodedRange,
     reverse: boolean,
     sequence: number,
   ): Generator<readonly [EncodedKey, Entry | undefined]> {
-    const buffer = this.#buffer;
-    const own = buffer.keysIn(range, reverse);
+    const writes = this.#buffer.writesIn(range, reverse);
     let next = 0;
     for (const [key, version] of versionsIn(this.#attempt.database.map, range, sequence, reverse)) {
-      for (let first = own[next]; first !== undefined && (reverse ? first > key : first < key); first = own[++next]) {
-        yield [first, this.#ownEntry(buffer, first)];
+      for (let write = writes[next]; write !== undefined; write = writes[++next]) {
+        if (reverse ? write[0] <= key : write[0] >= key) break;
+        yield this.#ownEntry(write);
       }
-      if (own[next] === key) {
+      const own = writes[next];
+      if (own?.[0] === key) {
         next++;
-        yield [key, this.#ownEntry(buffer, key)];
+        yield this.#ownEntry(own);
       } else {
         yield [key, entryOf(key, version)];
       }
     }
-    for (let rest = own[next]; rest !== undefined; rest = own[++next]) yield [rest, this.#ownEntry(buffer, rest)];
+    for (const write of writes.slice(next)) yield this.#ownEntry(write);
   }
 
-  #ownEntry(buffer: WriteBuffer, key: EncodedKey): Entry | undefined {
-    const write = buffer.get(key);
-    if (write === undefined) return undefined;
+  #ownEntry([key, write]: readonly [EncodedKey, Write]): readonly [EncodedKey, Entry | undefined] {
     const stored = this.#own(key, write);
-    return stored === undefined ? undefined : ownEntry(key, stored);
+    return [key, stored === undefined ? undefined : ownEntry(key, stored)];
   }
 }
 
@@ -221,6 +251,10 @@ export interface TransactionContext {
   registerRead(key: EncodedKey): void;
   /** The caller moves the range's ends as it reads on. */
   registerScan(range: ReadRange): void;
+  /** What was told to fit, and is not among the writes any more. */
+  registerBounds(key: EncodedKey, additions: readonly Addition[]): void;
+  /** Waits for the locks that a commit of these writes would wait for. */
+  prepare(buffer: WriteBuffer): Promise<void>;
   /** The attempt cannot commit any more, since this key changed; another attempt can. */
   fail(key: EncodedKey): Error;
 }

@@ -3,15 +3,17 @@ import { requireTimeout } from '../../kv/bound.ts';
 import {
   AbortedError,
   DeadlockError,
-  describe,
   LimitExceededError,
   LockTimeoutError,
   TransactionClosedError,
 } from '../../kv/errors.ts';
 import { limits } from '../../kv/limits.ts';
 import type { LockOptions } from '../../kv/store.ts';
-import { decodeKey, type EncodedKey, type EncodedRange, rangeContains } from '../../kv/tuple.ts';
+import { type EncodedKey, rangeContains } from '../../kv/tuple.ts';
 import type { World } from '../../kv/world.ts';
+import { DeadlockSearch } from './deadlock-search.ts';
+import { Claim, ClaimQueue, type LockOwner, type Wait } from './lock-claim.ts';
+import { describeTarget, keyTarget, type LockTarget } from './lock-target.ts';
 
 /**
  * Locks on keys and ranges, shared and exclusive.
@@ -23,14 +25,14 @@ import type { World } from '../../kv/world.ts';
  * or has waited longer. So waiters are served in order. One exception: who holds a lock goes past the waiters that it
  * keeps waiting itself (an upgrade from shared to exclusive, say), for behind them it would wait for itself.
  *
- * Deadlock: edges of the wait-for graph appear only when a claim begins to wait, so that is when a cycle is looked for,
- * and only if its owner holds or awaits something else: otherwise nobody can be waiting for it. On a hot key, where
- * the search would be long, it is therefore never made. The victim is the youngest of the cycle by its first attempt.
+ * Deadlock: edges of the wait-for graph appear only when claims begin to wait, so that is when a cycle is looked for, and
+ * only if somebody waits for their owner, without whom there is none (deadlock-search.ts). The victim is the youngest of
+ * the cycle by its first attempt.
  */
 export class LockTable {
   readonly #world: World;
-  readonly #byKey = new Map<EncodedKey, Queue>();
-  readonly #onRanges = new Queue();
+  readonly #byKey = new Map<EncodedKey, ClaimQueue>();
+  readonly #onRanges = new ClaimQueue();
   #ownersWaiting = 0;
   #arrivals = 0;
 
@@ -47,24 +49,32 @@ export class LockTable {
     return false;
   }
 
-  /** @throws LockTimeoutError, DeadlockError, AbortedError, LimitExceededError (lockWaitersMax), InvalidArgumentError */
-  async acquire(owner: LockOwner, target: LockTarget, options: LockOptions = {}): Promise<void> {
+  /**
+   * Resolves when all of the targets are held, each of them from the moment at which it is free.
+   *
+   * @throws LockTimeoutError, DeadlockError, AbortedError, LimitExceededError (locksMax, lockWaitersMax), InvalidArgumentError
+   */
+  async acquire(owner: LockOwner, targets: readonly LockTarget[], options: LockOptions = {}): Promise<void> {
     const { mode = 'exclusive', timeoutMs = limits.lockTimeoutMs, signal } = options;
     requireTimeout('timeoutMs', timeoutMs);
     if (signal?.aborted) throw new AbortedError({ cause: signal.reason });
-    if (owner.holds(target, mode)) return;
-    const claim = new Claim(owner, target, mode, ++this.#arrivals);
-    if (!this.#isBlocked(claim)) {
-      owner.claims.add(claim);
-      this.#queueOf(claim).granted.push(claim);
-      claim.granted = true;
-      return;
+    const waiting = new Set<Claim>();
+    for (const target of targets) {
+      if (owner.holds(target, mode)) continue;
+      const claim = new Claim(owner, target, mode, ++this.#arrivals);
+      if (this.#isBlocked(claim)) {
+        if (timeoutMs === 0) throw new LockTimeoutError(describeTarget(target), 0);
+        waiting.add(claim);
+      } else {
+        this.#enter(claim);
+        this.#queueOf(claim).grant(claim);
+      }
     }
-    if (timeoutMs === 0) throw new LockTimeoutError(describeTarget(target), 0);
+    if (waiting.size === 0) return;
     if (owner.waits === 0 && this.#ownersWaiting >= limits.lockWaitersMax) {
       throw new LimitExceededError('lockWaitersMax', limits.lockWaitersMax, this.#ownersWaiting + 1);
     }
-    await this.#wait(claim, timeoutMs, signal);
+    await this.#wait(owner, waiting, timeoutMs, signal);
   }
 
   /** Ends all claims of an owner; those that wait reject with `cause`, or for the owner's end. */
@@ -72,79 +82,109 @@ export class LockTable {
     if (owner.claims.size === 0) return;
     const claims = [...owner.claims];
     for (const claim of claims) this.#leave(claim);
-    for (const claim of claims) claim.reject?.(cause ?? new TransactionClosedError('its attempt has ended'));
+    for (const claim of claims) claim.wait?.fail(cause ?? new TransactionClosedError('its attempt has ended'));
     this.#grantAfter(claims);
   }
 
-  async #wait(claim: Claim, timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
-    const { owner } = claim;
-    const mayDeadlock = owner.claims.size > 0;
-    owner.claims.add(claim);
-    this.#queueOf(claim).waiting.push(claim);
-    if (owner.waits++ === 0) this.#ownersWaiting++;
-    const giveUp = (fault: Error): void => {
-      // Granted in this very turn, before the waiter could go on.
-      if (claim.granted) return;
-      this.#leave(claim);
-      claim.reject?.(fault);
-      this.#grantAfter([claim]);
+  async #wait(
+    owner: LockOwner,
+    claims: ReadonlySet<Claim>,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const waiting = new Set(claims);
+    const wait: Wait = {
+      claims: waiting,
+      granted(claim) {
+        waiting.delete(claim);
+        if (waiting.size === 0) resolve();
+      },
+      fail: reject,
     };
-    const onAbort = (): void => giveUp(new AbortedError({ cause: signal?.reason }));
-    const cancelTimer = this.#world.after(timeoutMs, () =>
-      giveUp(new LockTimeoutError(describeTarget(claim.target), timeoutMs)),
-    );
+    for (const claim of claims) {
+      claim.wait = wait;
+      this.#enter(claim);
+    }
+    const onAbort = (): void => this.#giveUp(wait, new AbortedError({ cause: signal?.reason }));
+    const cancelTimer = this.#world.after(timeoutMs, () => {
+      const [first] = waiting;
+      if (first !== undefined) this.#giveUp(wait, new LockTimeoutError(describeTarget(first.target), timeoutMs));
+    });
     signal?.addEventListener('abort', onAbort, { once: true });
+    if (owner.waits++ === 0) this.#ownersWaiting++;
     try {
-      await new Promise<void>((resolve, reject) => {
-        claim.resolve = resolve;
-        claim.reject = reject;
-        if (mayDeadlock) this.#breakCycles(claim);
-      });
+      this.#breakCycles(owner, waiting);
+      await promise;
     } finally {
       if (--owner.waits === 0) this.#ownersWaiting--;
-      claim.resolve = undefined;
-      claim.reject = undefined;
+      for (const claim of claims) claim.wait = undefined;
       cancelTimer();
       signal?.removeEventListener('abort', onAbort);
     }
   }
 
-  #queueOf({ target }: Claim): Queue {
+  /** What of a wait has been granted stays so until its owner ends. */
+  #giveUp({ claims, fail }: Wait, fault: Error): void {
+    const waiting = [...claims];
+    for (const claim of waiting) this.#leave(claim);
+    fail(fault);
+    this.#grantAfter(waiting);
+  }
+
+  #queueOf({ target }: Claim): ClaimQueue {
     if (target.key === undefined) return this.#onRanges;
     let queue = this.#byKey.get(target.key);
-    if (queue === undefined) this.#byKey.set(target.key, (queue = new Queue()));
+    if (queue === undefined) this.#byKey.set(target.key, (queue = new ClaimQueue()));
     return queue;
+  }
+
+  /** @throws LimitExceededError (locksMax) */
+  #enter(claim: Claim): void {
+    if (claim.owner.claims.size >= limits.locksMax) {
+      throw new LimitExceededError('locksMax', limits.locksMax, claim.owner.claims.size + 1);
+    }
+    claim.owner.claims.add(claim);
+    this.#queueOf(claim).waiting.push(claim);
   }
 
   #leave(claim: Claim): void {
     claim.owner.claims.delete(claim);
     const queue = this.#queueOf(claim);
-    remove(claim.granted ? queue.granted : queue.waiting, claim);
+    queue.remove(claim);
     if (claim.target.key !== undefined && queue.isEmpty) this.#byKey.delete(claim.target.key);
   }
 
   #grantAfter(gone: readonly Claim[]): void {
     if (this.#ownersWaiting === 0) return;
-    for (const { target } of gone) for (const queue of this.#queuesAt(target)) this.#grantIn(queue);
+    const seen = new Set<ClaimQueue>();
+    for (const { target } of gone) {
+      for (const queue of this.#queuesAt(target)) {
+        if (seen.has(queue)) continue;
+        seen.add(queue);
+        this.#grantIn(queue);
+      }
+    }
   }
 
-  /** In order of arrival, as far as it goes: a key that is held exclusively has nothing to give. */
-  #grantIn(queue: Queue): void {
-    const isTaken = (): boolean => queue !== this.#onRanges && queue.granted.some(({ mode }) => mode === 'exclusive');
-    if (isTaken()) return;
+  /** In order of arrival, as far as it goes: a key that is held exclusively has nothing to give, but to its holder. */
+  #grantIn(queue: ClaimQueue): void {
+    if (queue.waiting.length === 0) return;
+    const taken = (): Claim | undefined =>
+      queue === this.#onRanges ? undefined : queue.granted.find(({ mode }) => mode === 'exclusive');
+    let holder = taken()?.owner;
+    if (holder !== undefined && holder.waits === 0) return;
     // A copy, for what is granted leaves the list.
     for (const claim of queue.waiting.slice()) {
-      if (isTaken()) return;
-      if (claim.resolve === undefined || this.#isBlocked(claim)) continue;
-      remove(queue.waiting, claim);
-      queue.granted.push(claim);
-      claim.granted = true;
-      claim.resolve();
+      if (holder !== undefined && holder.waits === 0) return;
+      if ((holder !== undefined && claim.owner !== holder) || this.#isBlocked(claim)) continue;
+      queue.grant(claim);
+      holder = taken()?.owner;
     }
   }
 
   /** The queues in which claims stand that may overlap a target. */
-  *#queuesAt(target: LockTarget): Generator<Queue> {
+  *#queuesAt(target: LockTarget): Generator<ClaimQueue> {
     if (target.key === undefined) {
       for (const [key, queue] of this.#byKey) if (rangeContains(target, key)) yield queue;
     } else {
@@ -159,38 +199,15 @@ export class LockTable {
     return false;
   }
 
-  #breakCycles(claim: Claim): void {
-    for (;;) {
-      const cycle = this.#findCycle(claim);
+  #breakCycles(owner: LockOwner, claims: ReadonlySet<Claim>): void {
+    const search = new DeadlockSearch((target) => this.#queuesAt(target));
+    while (claims.size > 0 && search.isAwaited(owner)) {
+      const cycle = search.findCycle(owner, claims);
       if (cycle === undefined) return;
       const victim = cycle.reduce((youngest, link) => (link.owner.age > youngest.owner.age ? link : youngest));
       const at = cycle.indexOf(victim);
       this.#sacrifice(victim.owner, [...cycle.slice(at), ...cycle.slice(0, at)]);
-      if (victim.owner === claim.owner) return;
-    }
-  }
-
-  /** A path from the claim over whoever blocks it back to its owner: the waiting claims on the way. */
-  #findCycle(claim: Claim, path: readonly Claim[] = [], seen = new Set<LockOwner>()): readonly Claim[] | undefined {
-    const here = [...path, claim];
-    const origin = here[0]?.owner;
-    for (const other of this.#blockersOf(claim)) {
-      if (other.owner === origin) return here;
-      if (seen.has(other.owner)) continue;
-      seen.add(other.owner);
-      for (const next of other.owner.claims) {
-        if (next.granted) continue;
-        const cycle = this.#findCycle(next, here, seen);
-        if (cycle !== undefined) return cycle;
-      }
-    }
-    return undefined;
-  }
-
-  *#blockersOf(claim: Claim): Generator<Claim> {
-    for (const { granted, waiting } of this.#queuesAt(claim.target)) {
-      for (const other of granted) if (blocks(other, claim)) yield other;
-      for (const other of waiting) if (blocks(other, claim)) yield other;
+      if (victim.owner === owner) return;
     }
   }
 
@@ -204,126 +221,7 @@ export class LockTable {
     const waiting = [...owner.claims].filter((claim) => !claim.granted);
     assert(waiting.length > 0, 'a member of a cycle waits');
     for (const claim of waiting) this.#leave(claim);
-    for (const claim of waiting) claim.reject?.(fault);
+    for (const claim of waiting) claim.wait?.fail(fault);
     this.#grantAfter(waiting);
   }
-}
-
-/** Whoever can hold locks: one attempt of a transaction. */
-export class LockOwner {
-  readonly label: string;
-  /** The number of the first attempt; smaller is older. */
-  readonly age: number;
-  readonly onDeadlock: (fault: DeadlockError) => void;
-  readonly claims = new Set<Claim>();
-  /** How many of its claims wait. */
-  waits = 0;
-
-  constructor(label: string, age: number, onDeadlock: (fault: DeadlockError) => void) {
-    this.label = label;
-    this.age = age;
-    this.onDeadlock = onDeadlock;
-  }
-
-  holds(target: LockTarget, mode: LockMode): boolean {
-    for (const claim of this.claims) {
-      if (claim.granted && (claim.mode === 'exclusive' || mode === 'shared') && covers(claim.target, target))
-        return true;
-    }
-    return false;
-  }
-}
-
-export type LockMode = 'shared' | 'exclusive';
-
-/** A range; for a single key the range that holds it alone, and the key. */
-export interface LockTarget extends EncodedRange {
-  readonly key: EncodedKey | undefined;
-}
-
-export function keyTarget(key: EncodedKey): LockTarget {
-  // No key lies between a key and itself with a zero byte behind.
-  return { key, start: key, end: `${key}\0` };
-}
-
-export function rangeTarget(range: EncodedRange): LockTarget {
-  return { key: undefined, start: range.start, end: range.end };
-}
-
-class Claim {
-  readonly owner: LockOwner;
-  readonly target: LockTarget;
-  readonly mode: LockMode;
-  readonly arrival: number;
-  granted = false;
-  resolve: (() => void) | undefined;
-  reject: ((fault: Error) => void) | undefined;
-
-  constructor(owner: LockOwner, target: LockTarget, mode: LockMode, arrival: number) {
-    this.owner = owner;
-    this.target = target;
-    this.mode = mode;
-    this.arrival = arrival;
-  }
-}
-
-/** The claims on one key, or those on ranges; both lists in order of arrival. */
-class Queue {
-  readonly granted: Claim[] = [];
-  readonly waiting: Claim[] = [];
-
-  get isEmpty(): boolean {
-    return this.granted.length === 0 && this.waiting.length === 0;
-  }
-
-  /** Whether any claim in it blocks this one. Most often the first that is asked does. */
-  blocks(claim: Claim): boolean {
-    for (const other of this.granted) if (blocks(other, claim)) return true;
-    for (const other of this.waiting) {
-      if (other.arrival >= claim.arrival) return false;
-      if (blocks(other, claim)) return true;
-    }
-    return false;
-  }
-}
-
-function remove(claims: Claim[], claim: Claim): void {
-  // Whoever leaves is most often the first.
-  if (claims[0] === claim) claims.shift();
-  else claims.splice(claims.indexOf(claim), 1);
-}
-
-function blocks(other: Claim, claim: Claim): boolean {
-  if (other.owner === claim.owner || !conflict(other, claim) || !overlap(other.target, claim.target)) return false;
-  return other.granted || (other.arrival < claim.arrival && !isHeldUpBy(other, claim.owner));
-}
-
-function isHeldUpBy(waiting: Claim, holder: LockOwner): boolean {
-  for (const held of holder.claims)
-    if (held.granted && overlap(held.target, waiting.target) && conflict(held, waiting)) return true;
-  return false;
-}
-
-function conflict(a: Claim, b: Claim): boolean {
-  return a.mode === 'exclusive' || b.mode === 'exclusive';
-}
-
-function overlap(a: EncodedRange, b: EncodedRange): boolean {
-  return (a.end === undefined || b.start < a.end) && (b.end === undefined || a.start < b.end);
-}
-
-function covers(outer: EncodedRange, inner: EncodedRange): boolean {
-  return outer.start <= inner.start && (outer.end === undefined || (inner.end !== undefined && inner.end <= outer.end));
-}
-
-function describeTarget(target: LockTarget): string {
-  if (target.key !== undefined) return `key ${describe(decodeKey(target.key))}`;
-  const start = target.start === '' ? 'the first key' : describe(decodeKey(target.start));
-  return `the keys from ${start} to ${describeEnd(target.end)}`;
-}
-
-function describeEnd(end: EncodedKey | undefined): string {
-  if (end === undefined) return 'the last';
-  // The end of a prefix is no key.
-  return end.endsWith('\xff') ? `the last of ${describe(decodeKey(end.slice(0, -1)))}` : describe(decodeKey(end));
 }

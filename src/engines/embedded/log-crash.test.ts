@@ -141,21 +141,36 @@ test('Log.rewrite leaves the old log or the new one, in full, after a power cut 
   expect(outcomes.size).toBe(2);
 });
 
-test('Log.rewrite that the disk refuses poisons, and leaves the old log', async () => {
+test('Log.rewrite goes on with the old log where the disk has no room for a new one', async () => {
   for (let bytes = 0; bytes < 200; bytes += 8) {
     const disk = new SimulatedDisk({ seed: bytes, files: await filesOf(['a', 'b']) });
     const log = await openLog(disk, []);
     disk.limitSpace(bytes);
     const young = Array.from({ length: 20 }, (_, index) => Buffer.from(`new ${index}`));
-    await expect(log.rewrite(young)).rejects.toThrow(PoisonedError);
-    expect(() => log.append(Buffer.from('c'))).toThrow(PoisonedError);
-    await log.close();
+    await log.rewrite(young);
+    expect(await disk.list()).toEqual([segmentName(1)]);
+    disk.limitSpace(Infinity);
+    await log.whenDurable(log.append(Buffer.from('c')));
     const entries: string[] = [];
     const next = disk.kill();
     await openLog(next, entries);
-    expect(entries).toEqual(['a', 'b']);
+    expect(entries).toEqual(['a', 'b', 'c']);
     expect(await next.list()).toEqual([segmentName(1)]);
   }
+});
+
+test('Log.rewrite that the disk fails poisons, and leaves the old log', async () => {
+  const disk = new SimulatedDisk({ seed: 1, files: await filesOf(['a', 'b']) });
+  const log = await openLog(disk, []);
+  disk.failSync(disk.syncs + 1);
+  await expect(log.rewrite([Buffer.from('new')])).rejects.toThrow(PoisonedError);
+  expect(() => log.append(Buffer.from('c'))).toThrow(PoisonedError);
+  await log.close();
+  const entries: string[] = [];
+  const next = disk.kill();
+  await openLog(next, entries);
+  expect(entries).toEqual(['a', 'b']);
+  expect(await next.list()).toEqual([segmentName(1)]);
 });
 
 test('Log.rewrite poisons, and leaves the old log, where what it reads back is not what it wrote', async () => {

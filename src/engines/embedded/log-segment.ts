@@ -44,18 +44,39 @@ export async function createSegment(
 ): Promise<OpenSegment> {
   const name = segmentName(number);
   const temporary = `${name}${temporarySuffix}`;
+  const chain = await writeTemporary(disk, world, { temporary, number }, entries);
+  await disk.rename(temporary, name);
+  await disk.sync();
+  return { name, number, file: await disk.open(name), chain };
+}
+
+/** There is no room for a new segment; whatever was there before is untouched. */
+export class NoSpaceForSegment extends Error {}
+
+async function writeTemporary(
+  disk: Disk,
+  world: World,
+  { temporary, number }: { readonly temporary: string; readonly number: number },
+  entries: Iterable<Uint8Array>,
+): Promise<RecordChain> {
   const file = await disk.create(temporary);
   let chain: RecordChain;
   try {
     chain = writeEntries(file, number, world.randomBytes(saltBytes), entries);
     await file.sync();
-  } finally {
+  } catch (cause) {
     await file.close();
+    if (!isNoSpace(cause)) throw cause;
+    await disk.remove(temporary);
+    throw new NoSpaceForSegment(`no space for ${temporary}`, { cause });
   }
+  await file.close();
   await verify(disk, temporary, number, chain);
-  await disk.rename(temporary, name);
-  await disk.sync();
-  return { name, number, file: await disk.open(name), chain };
+  return chain;
+}
+
+function isNoSpace(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && (cause.code === 'ENOSPC' || cause.code === 'EDQUOT');
 }
 
 function writeEntries(file: DiskFile, number: number, salt: Uint8Array, entries: Iterable<Uint8Array>): RecordChain {

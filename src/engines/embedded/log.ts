@@ -5,7 +5,7 @@ import type { Disk } from './disk.ts';
 import { entryBytesInGroup, entryBytesMax, payloadBytesMax } from './log-format.ts';
 import { recoverSegment } from './log-recovery.ts';
 import type { LogRecovery } from './log-recovery.ts';
-import { createSegment } from './log-segment.ts';
+import { createSegment, NoSpaceForSegment } from './log-segment.ts';
 import type { OpenSegment } from './log-segment.ts';
 
 /**
@@ -116,7 +116,8 @@ export class Log {
 
   /**
    * Replaces the log by one that holds these entries: whichever moment a crash chooses, the old or the new one in full. Only
-   * directly after `open`, before the first append. A failure poisons.
+   * directly after `open`, before the first append. Where there is no room for a second one, the old one stays. Any other
+   * failure poisons.
    */
   async rewrite(entries: Iterable<Uint8Array>): Promise<void> {
     if (this.#poison !== undefined) throw this.#poison;
@@ -133,6 +134,7 @@ export class Log {
       await disk.remove(old.name);
       await disk.sync();
     } catch (cause) {
+      if (cause instanceof NoSpaceForSegment) return;
       throw this.#fail('rewriting the log', cause);
     } finally {
       this.#rewriting = false;

@@ -1,4 +1,4 @@
-import { unreachable } from '../../kv/assert.ts';
+import { assert, unreachable } from '../../kv/assert.ts';
 import { InvalidArgumentError, LimitExceededError } from '../../kv/errors.ts';
 import { limits } from '../../kv/limits.ts';
 import type { AddOutcome, Bounds } from '../../kv/store.ts';
@@ -6,57 +6,78 @@ import { type EncodedKey, type EncodedRange, rangeContains } from '../../kv/tupl
 import { storeValue, type StoredValue, type Value } from '../../kv/value.ts';
 
 /**
- * What a transaction has written and not committed, one write a key.
+ * What a transaction has written and not committed, one write a key. A nested scope's buffer lies over its parent's.
  *
  * A key's write is *set*, *deleted*, or *added*: additions to a value that the transaction does not own. An addition to
  * what it has set itself is simply another set. Additions stay in order, each with its bounds, because the commit makes
  * them again on the newest value.
  */
 export class WriteBuffer {
-  readonly #writes: Map<EncodedKey, Write>;
+  readonly #parent: WriteBuffer | undefined;
+  readonly #writes = new Map<EncodedKey, Write>();
+  /** Of both of the following: the parent's and its own together. */
+  #size: number;
   #bytes: number;
 
-  constructor(from?: WriteBuffer) {
-    this.#writes = new Map(from === undefined ? [] : from.#writes);
-    this.#bytes = from === undefined ? 0 : from.#bytes;
+  constructor(parent?: WriteBuffer) {
+    this.#parent = parent;
+    this.#size = parent === undefined ? 0 : parent.#size;
+    this.#bytes = parent === undefined ? 0 : parent.#bytes;
   }
 
   get size(): number {
-    return this.#writes.size;
-  }
-
-  keys(): Iterable<EncodedKey> {
-    return this.#writes.keys();
-  }
-
-  entries(): Iterable<readonly [EncodedKey, Write]> {
-    return this.#writes;
+    return this.#size;
   }
 
   get(key: EncodedKey): Write | undefined {
-    return this.#writes.get(key);
+    return this.#writes.get(key) ?? this.#parent?.get(key);
   }
 
   /** @throws LimitExceededError (transactionWritesMax, transactionBytesMax) */
   put(key: EncodedKey, write: Write): void {
-    const before = this.#writes.get(key);
-    if (before === undefined && this.#writes.size >= limits.transactionWritesMax) {
-      throw new LimitExceededError('transactionWritesMax', limits.transactionWritesMax, this.#writes.size + 1);
+    const before = this.get(key);
+    const size = before === undefined ? this.#size + 1 : this.#size;
+    if (size > limits.transactionWritesMax) {
+      throw new LimitExceededError('transactionWritesMax', limits.transactionWritesMax, size);
     }
     const bytes = this.#bytes + weight(key, write) - (before === undefined ? 0 : weight(key, before));
     if (bytes > limits.transactionBytesMax) {
       throw new LimitExceededError('transactionBytesMax', limits.transactionBytesMax, bytes);
     }
+    this.#size = size;
     this.#bytes = bytes;
     this.#writes.set(key, write);
   }
 
-  /** The keys written in a range, in order. */
-  keysIn(range: EncodedRange, reverse: boolean): readonly EncodedKey[] {
+  /** Its own writes become the parent's, which has rested meanwhile. */
+  join(): void {
+    const parent = this.#parent;
+    assert(parent !== undefined, 'a nested scope has a parent');
+    for (const [key, write] of this.#writes) parent.#writes.set(key, write);
+    parent.#size = this.#size;
+    parent.#bytes = this.#bytes;
+  }
+
+  /** What it holds itself, without its parent's. */
+  own(): Iterable<readonly [EncodedKey, Write]> {
+    return this.#writes;
+  }
+
+  keys(): Iterable<EncodedKey> {
+    if (this.#parent === undefined) return this.#writes.keys();
+    return new Set([...this.#parent.keys(), ...this.#writes.keys()]);
+  }
+
+  /** The writes in a range as they are now, in the order of their keys. */
+  writesIn(range: EncodedRange, reverse: boolean): readonly (readonly [EncodedKey, Write])[] {
     const keys: EncodedKey[] = [];
-    for (const key of this.#writes.keys()) if (rangeContains(range, key)) keys.push(key);
+    for (const key of this.keys()) if (rangeContains(range, key)) keys.push(key);
     keys.sort();
-    return reverse ? keys.reverse() : keys;
+    if (reverse) keys.reverse();
+    return keys.flatMap((key) => {
+      const write = this.get(key);
+      return write === undefined ? [] : [[key, write] as const];
+    });
   }
 }
 

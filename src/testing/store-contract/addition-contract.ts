@@ -18,6 +18,7 @@ export function additionContract(open: OpenStore): void {
     concurrency(open);
     reads(open);
     boundsAtCommit(open);
+    boundsTold(open);
   });
 }
 
@@ -324,5 +325,54 @@ function boundsAtCommit(open: OpenStore): void {
     );
     expect(outcomes.filter(({ outcome }) => outcome === 'ok')).toHaveLength(10);
     expect(await look(store, key)).toBe(0n);
+  });
+}
+
+/** An `ok` was told, so it must hold at the commit, whatever becomes of the addition itself. */
+function boundsTold(open: OpenStore): void {
+  const seats = ['seats'];
+  type Act = (tx: Transaction) => unknown;
+  const ways: [string, Act][] = [
+    ['is replaced by a set', (tx) => tx.set(seats, 0)],
+    ['is replaced by a deletion', (tx) => tx.delete(seats)],
+  ];
+  test.each(ways)('add that %s in its transaction still has its bound checked at commit', async (_, replace) => {
+    const store = await open();
+    await put(store, seats, 1);
+    const session = await begin(store);
+    expect(await session.tx.add(seats, -1, { min: 0 })).toStrictEqual(ok);
+    replace(session.tx);
+    await store.transact((tx) => tx.add(seats, -1, { min: 0 }));
+    expect(await commits(session)).toBe(false);
+  });
+
+  test('add that a nested scope discards still has its bound checked at commit', async () => {
+    const store = await open();
+    await put(store, seats, 1);
+    const session = await begin(store);
+    const discarded = session.tx.nest(async (inner) => {
+      expect(await inner.add(seats, -1, { min: 0 })).toStrictEqual(ok);
+      throw new Error('discarded');
+    });
+    await expect(discarded).rejects.toThrow('discarded');
+    session.tx.set(elsewhere, 'there were seats');
+    await store.transact((tx) => tx.add(seats, -1, { min: 0 }));
+    expect(await commits(session)).toBe(false);
+    expect(await look(store, elsewhere)).toBeUndefined();
+  });
+
+  test('add that a nested scope discards does not conflict over a bound that still holds', async () => {
+    const store = await open();
+    await put(store, seats, 10);
+    const session = await begin(store);
+    const discarded = session.tx.nest(async (inner) => {
+      await inner.add(seats, -1, { min: 0 });
+      throw new Error('discarded');
+    });
+    await expect(discarded).rejects.toThrow('discarded');
+    session.tx.set(elsewhere, 1);
+    await store.transact((tx) => tx.add(seats, -1, { min: 0 }));
+    expect(await commits(session)).toBe(true);
+    expect(await look(store, seats)).toBe(9);
   });
 }

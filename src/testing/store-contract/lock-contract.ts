@@ -18,6 +18,8 @@ export function lockContract(open: OpenStore): void {
     order(open);
     snapshots(open);
     commitsBehind(open);
+    twiceAtATime(open);
+    precautions(open);
   });
 }
 
@@ -277,5 +279,88 @@ function commitsBehind(open: OpenStore): void {
     await waiting;
     expect(await late.tx.get(key)).toBe('writer');
     await commit;
+  });
+}
+
+function twiceAtATime(open: OpenStore): void {
+  test('lock asked for twice at a time by one transaction is granted twice', async () => {
+    const store = await open();
+    const holder = await begin(store);
+    await holder.tx.lock(key);
+    const both = store.transact((tx) => Promise.all([tx.lock(key), tx.lock(key), tx.lock({ prefix: key })]));
+    await letOthersRun();
+    await holder.commit();
+    await both;
+  });
+
+  test('lock that the body left floating does not keep its own commit waiting', async () => {
+    const store = await open();
+    const holder = await begin(store);
+    await holder.tx.lock(key);
+    const careless = store.transact((tx) => {
+      void tx.lock(key).catch(() => undefined);
+      tx.set(key, 1);
+    });
+    await letOthersRun();
+    await holder.commit();
+    await careless;
+    expect(await look(store, key)).toBe(1);
+  });
+
+  test('prepare waits for the locks that the commit would wait for, and the commit then waits for none', async () => {
+    const store = await open();
+    const holder = await begin(store);
+    await holder.tx.lock(key);
+    const session = await begin(store);
+    session.tx.set(key, 1);
+    const done: string[] = [];
+    const prepared = session.tx.prepare();
+    note(done, 'prepared', prepared);
+    await letOthersRun();
+    expect(done).toEqual([]);
+    await holder.commit();
+    await prepared;
+    const late = store.transact((tx) => tx.lock(key));
+    note(done, 'late', late);
+    await letOthersRun();
+    expect(done).toEqual(['prepared']);
+    await session.commit();
+    await late;
+  });
+}
+
+/** What `transact` locks of its own accord, after a conflict. */
+function precautions(open: OpenStore): void {
+  test('lock is taken for a body that collided on a key: a crowd on one key collides once each, at most', async () => {
+    const store = await open();
+    const crowd = 50;
+    let runs = 0;
+    const increments = Array.from({ length: crowd }, () =>
+      store.transact(async (tx) => {
+        runs++;
+        const count = Number((await tx.get(key)) ?? 0);
+        await letOthersRun();
+        tx.set(key, count + 1);
+      }),
+    );
+    await Promise.all(increments);
+    expect(await look(store, key)).toBe(crowd);
+    expect(runs).toBeLessThanOrEqual(2 * crowd);
+  });
+
+  test('lock of a key that a collided body only read is shared', async () => {
+    const store = await open();
+    const holder = await begin(store);
+    let runs = 0;
+    await store.transact(async (tx) => {
+      await tx.get(key);
+      if (++runs === 1) {
+        await put(store, key, 1);
+        await holder.tx.lock(key, shared);
+      }
+      tx.set(other, runs);
+    });
+    expect(runs).toBe(2);
+    await holder.commit();
   });
 }

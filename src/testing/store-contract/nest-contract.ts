@@ -172,6 +172,36 @@ function whatStays(open: OpenStore): void {
 }
 
 function lifetimes(open: OpenStore): void {
+  test('nest that nobody waited for keeps its transaction from committing without it', async () => {
+    const store = await open();
+    const never = Promise.withResolvers<void>();
+    const careless = store.transact((tx) => {
+      tx.set(key, 1);
+      void tx.nest(() => never.promise).catch(() => undefined);
+    });
+    expect((await faultOf(TransactionClosedError, careless)).effect).toBe('did-not-happen');
+    expect(await look(store, key)).toBeUndefined();
+  });
+
+  test('nest that outlives the scope in which it was opened does not open that again', async () => {
+    const store = await open();
+    await store.transact(async (tx) => {
+      const end = Promise.withResolvers<void>();
+      let inner: Transaction | undefined;
+      let innermost: Promise<void> | undefined;
+      const outer = tx.nest((scope) => {
+        inner = scope;
+        innermost = scope.nest(() => end.promise);
+      });
+      await faultOf(TransactionClosedError, outer);
+      end.resolve();
+      await innermost?.catch(() => undefined);
+      await faultOf(TransactionClosedError, () => inner?.set(key, 'lost'));
+      tx.set(key, 'kept');
+    });
+    expect(await look(store, key)).toBe('kept');
+  });
+
   const uses: [string, (tx: Transaction) => unknown][] = [
     ['get', (tx) => tx.get(key)],
     ['getMany', (tx) => tx.getMany([key])],

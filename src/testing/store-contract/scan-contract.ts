@@ -143,6 +143,25 @@ function ranges(open: OpenStore): void {
 }
 
 function ownWrites(open: OpenStore): void {
+  test('scan sees its own transaction’s writes as they were when it began', async () => {
+    const store = await openRows(open, 'abcd');
+    await store.transact(async (tx) => {
+      tx.set(['row', 'c'], 'before');
+      const pairs: string[] = [];
+      for await (const { key, value } of tx.scan(rows)) {
+        if (pairs.length === 0) {
+          tx.set(['row', 'b'], 'during');
+          tx.set(['row', 'c'], 'during');
+          tx.delete(['row', 'd']);
+          tx.set(['row', 'e'], 'during');
+        }
+        pairs.push(`${String(key[1])}=${String(value)}`);
+      }
+      expect(pairs).toEqual(['a=a', 'b=b', 'c=before', 'd=d']);
+      expect(await lettersOf(tx, rows)).toBe('abce');
+    });
+  });
+
   const write = async (tx: Transaction): Promise<void> => {
     tx.set(['row', 'a0'], 'new');
     tx.set(['row', 'b'], 'changed');

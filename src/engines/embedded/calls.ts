@@ -1,0 +1,55 @@
+import { Bound } from '../../kv/bound.ts';
+import { StoreClosedError } from '../../kv/errors.ts';
+import { limits } from '../../kv/limits.ts';
+import type { ReadOptions } from '../../kv/store.ts';
+import type { World } from '../../kv/world.ts';
+
+/**
+ * The calls that run on a store. *Open* → *closing*, when new ones are refused and those that run may finish → *closed*,
+ * when none is left, or when the patience of who closes has ended and what was left is fenced.
+ */
+export class Calls {
+  readonly #running = new Set<Call>();
+  #closing = false;
+  #onIdle: (() => void) | undefined;
+
+  /** @throws StoreClosedError */
+  requireOpen(): void {
+    if (this.#closing) throw new StoreClosedError();
+  }
+
+  /** Runs a call that closing may end before its time. */
+  async run<T>(act: (call: Call) => Promise<T>): Promise<T> {
+    this.requireOpen();
+    const { promise, reject } = Promise.withResolvers<never>();
+    const call: Call = { fence: undefined, reject };
+    this.#running.add(call);
+    try {
+      return await Promise.race([act(call), promise]);
+    } finally {
+      this.#running.delete(call);
+      if (this.#running.size === 0) this.#onIdle?.();
+    }
+  }
+
+  async close(world: World, options: ReadOptions = {}): Promise<void> {
+    const bound = new Bound(world, { timeoutMs: limits.closeTimeoutMs, ...options });
+    this.#closing = true;
+    try {
+      if (this.#running.size > 0) await bound.race(new Promise<void>((resolve) => (this.#onIdle = resolve)));
+    } catch {
+      for (const { fence, reject } of this.#running) {
+        const fault = new StoreClosedError();
+        if (fence?.(fault) === true) reject(fault);
+      }
+    } finally {
+      bound.close();
+    }
+  }
+}
+
+export interface Call {
+  /** Ends what it does just now; answers whether that is then sure not to happen. */
+  fence: ((fault: StoreClosedError) => boolean) | undefined;
+  reject(fault: StoreClosedError): void;
+}

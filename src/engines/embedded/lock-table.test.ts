@@ -1,0 +1,59 @@
+import { expect, test } from 'vitest';
+import { realWorld } from '../../kv/world.ts';
+import { encodeKey } from '../../kv/tuple.ts';
+import { turn } from '../../testing/manual-world.ts';
+import { LockOwner } from './lock-claim.ts';
+import { LockTable } from './lock-table.ts';
+import { keyTarget } from './lock-target.ts';
+
+/** Counts the claims that a search looks at: a bound on work, where a bound on time would depend on the machine. */
+function countedOwners(count: number): { owners: readonly LockOwner[]; looks: () => number } {
+  let looks = 0;
+  const owners = Array.from({ length: count }, (_, age) => {
+    const owner = new LockOwner(`owner ${age}`, age, () => undefined);
+    const { holdsUp } = LockOwner.prototype;
+    owner.holdsUp = (waiting) => {
+      looks++;
+      return holdsUp.call(owner, waiting);
+    };
+    return owner;
+  });
+  return { owners, looks: () => looks };
+}
+
+const key = (name: string | number) => [keyTarget(encodeKey([name]))];
+
+test('LockTable serves a long queue whose members each hold a lock of their own, without a walk over all pairs', async () => {
+  const table = new LockTable(realWorld);
+  const count = 2_000;
+  const { owners, looks } = countedOwners(count);
+  const served: number[] = [];
+  const all = owners.map(async (owner) => {
+    await table.acquire(owner, key(owner.age));
+    await table.acquire(owner, key('hot'));
+    served.push(owner.age);
+    table.release(owner);
+  });
+  await Promise.all(all);
+  expect(served).toEqual(owners.map(({ age }) => age));
+  expect(looks()).toBeLessThan(count * 10);
+});
+
+test('LockTable finds the cycle at the end of a long chain of waits', async () => {
+  const table = new LockTable(realWorld);
+  const count = 1_000;
+  const owners = Array.from({ length: count }, (_, age) => new LockOwner(`owner ${age}`, age, () => undefined));
+  for (const owner of owners) await table.acquire(owner, key(owner.age));
+  const waits = owners.map((owner) =>
+    table.acquire(owner, key((owner.age + 1) % count)).then(
+      () => 'granted',
+      (error: unknown) => error,
+    ),
+  );
+  await turn();
+  const victim = owners.at(-1);
+  expect(await waits.at(-1)).toMatchObject({ code: 'deadlock', cycle: { length: count } });
+  // Each that ends grants the lock that the one before it waits for.
+  for (const owner of [victim, ...owners.slice(0, -1).reverse()]) if (owner !== undefined) table.release(owner);
+  expect(await Promise.all(waits.slice(0, -1))).toEqual(owners.slice(0, -1).map(() => 'granted'));
+});
