@@ -33,6 +33,8 @@ export async function attempt<Tx extends Transaction>(
   // The claim's reads fixed `tx.now`; from here the other clock counts, which never goes back.
   const startedMs = world.monotonicMs();
   const { keep, result } = await executeInScope(tx, execute);
+  // A commit may wait long behind others' locks, and expiry counts from it: so the waiting comes first, the clock is read after it.
+  await tx.prepare();
   const elapsedMs = world.monotonicMs() - startedMs;
   const { completedAt, expiresAt, ...kept } = complete(tx, answer.claim, { result, elapsedMs });
   return { outcome: 'executed', keep, result: kept.result, completedAt, expiresAt };

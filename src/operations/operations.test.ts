@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { InvalidArgumentError, TransactionClosedError, type Value } from 'semel';
+import { InvalidArgumentError, TransactionClosedError, type Transaction, type Value } from 'semel';
+import type { Execution } from 'semel/operations';
 import { turn } from '../testing/manual-world.ts';
 import { constant, counter, identityOf, OperationsFixture } from '../testing/operations-fixture.ts';
 
@@ -166,6 +167,30 @@ describe('run counts expiry', () => {
       return { keep: 'all', result: null };
     });
     expect(outcome).toMatchObject({ completedAt: startedAt + 20_000, expiresAt: startedAt + 21_000 });
+  });
+});
+
+describe('run counts expiry from the commit', () => {
+  test('which may wait long behind a lock: a retry directly after it is a replay', async () => {
+    fixture.operations = fixture.open({ retentionMs: 1_000, tombstoneMs: 0 });
+    const gate = Promise.withResolvers<void>();
+    const holder = fixture.store.transact(async (tx) => {
+      await tx.lock(counter);
+      await gate.promise;
+    });
+    await turn();
+    const add = async (tx: Transaction): Promise<Execution> => {
+      await tx.add(counter, 1);
+      return { keep: 'all', result: null };
+    };
+    const run = fixture.operations.run(identityOf('k'), add);
+    await fixture.world.advance(9_000);
+    gate.resolve();
+    const committedAt = fixture.world.now();
+    expect(await run).toMatchObject({ outcome: 'executed', completedAt: committedAt, expiresAt: committedAt + 1_000 });
+    await holder;
+    expect(await fixture.operations.run(identityOf('k'), add)).toMatchObject({ outcome: 'replayed' });
+    expect(await fixture.read(counter)).toBe(1);
   });
 });
 

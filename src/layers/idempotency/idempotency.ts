@@ -42,7 +42,7 @@ export {
  * - *in progress*. No record says so, only the lock on the record's key, and it dies with the transaction: a crash, a kill, a throw,
  *   a passed deadline lead back to *absent* without a lease to wait for and without anybody's cleaning up. The
  *   claim is spent by `complete`, in the same transaction, and with its commit the operation is
- * - *complete*: every further `claim` answers with the result, until `expiresAt`, counted from the commit. Then it is
+ * - *complete*: every further `claim` answers with the result, until `expiresAt`, counted from the commit in memory, which its sync follows. Then it is
  * - *expired*: what is left is a tombstone that keeps the fingerprint. A late retry is told so, or, where the policy says
  *   `execute`, is given a claim. At `tombstoneUntil` the operation is *absent* again.
  * - *Cancelled*: `cancel` of an absent operation burns the key, until `tombstoneUntil`. Cancelling what is complete or expired changes
@@ -102,7 +102,10 @@ export interface Claim {
 
 export interface Completion {
   readonly result: Value;
-  /** How long the attempt took so far, by a clock that never goes back; expiry counts from the outcome, not from the claim. */
+  /**
+   * How long the attempt took, by a clock that never goes back, from the claim to the moment before the commit; `prepare` has
+   * the commit's waiting behind it. Expiry counts from there.
+   */
   readonly elapsedMs: number;
 }
 

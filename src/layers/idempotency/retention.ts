@@ -2,7 +2,7 @@ import { InvalidArgumentError } from '../../kv/errors.ts';
 
 /** What becomes of an operation's identity after its outcome. */
 export interface RetentionOptions {
-  /** How long an outcome is replayed, counted from its commit. Default 72 h. */
+  /** How long an outcome is replayed, counted from its commit in memory, just before the sync. Default 72 h. */
   readonly retentionMs?: number;
   /** How long after that a late retry is still recognised. Default 30 d. */
   readonly tombstoneMs?: number;
