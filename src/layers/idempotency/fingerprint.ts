@@ -28,7 +28,7 @@ export const fingerprintDigestBytes = 32;
  * SHA-256 over everything that makes a request the same request. Each piece is preceded by its length, so no two lists of
  * pieces compose to the same bytes.
  *
- * Two spellings of one JSON document are the same request: a client may well serialize again before it retries. Whether the canonical
+ * Two spellings of one JSON document, up to a size, are the same request: a client may well serialize again before it retries. Whether the canonical
  * form was hashed or the bytes is one of the pieces, so bytes cannot pose as a canonical form.
  *
  * @throws InvalidArgumentError for text with lone surrogates, which has no bytes of its own
