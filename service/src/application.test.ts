@@ -1,5 +1,9 @@
-import { connect } from 'node:net';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import { connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { until } from 'semel/testing';
 import { describe, expect, test } from 'vitest';
 import { openapi } from './openapi.ts';
 import { problemOf, serviceUnderTest } from './service-under-test.ts';
@@ -30,21 +34,72 @@ describe('what there is not', () => {
   });
 
   test.each([
-    ['GET / HTTP/1.1\r\nhost: a\r\nx: '.padEnd(40_000, 'x'), '431', 'head-too-large'],
+    ['GET / HTTP/1.1\r\nhost: localhost\r\nx: '.padEnd(40_000, 'x'), '431', 'head-too-large'],
     ['nonsense\r\n\r\n', '400', 'request-malformed'],
-    ['POST /v1/transactions HTTP/1.1\r\nhost: a\r\ncontent-length: x\r\n\r\n', '400', 'request-malformed'],
-    ['GET /v1/kv/%zz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n', '400', 'request-malformed'],
+    ['POST /v1/transactions HTTP/1.1\r\nhost: localhost\r\ncontent-length: x\r\n\r\n', '400', 'request-malformed'],
+    ['GET /healthz HTTP/1.1\r\nconnection: close\r\n\r\n', '400', 'request-malformed'],
+    ['GET /healthz HTTP/1.1\r\nhost: localhost\r\nhost: x\r\nconnection: close\r\n\r\n', '400', 'request-malformed'],
+    [
+      'GET /healthz HTTP/1.1\r\nhost: localhost\r\nexpect: tea\r\nconnection: close\r\n\r\n',
+      '417',
+      'expectation-failed',
+    ],
+    ['GET /v1/kv/%zz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n', '400', 'request-malformed'],
   ])('bytes that are no request get a problem as well: %#', async (bytes, status, name) => {
     const { url } = await serviceUnderTest();
-    const socket = connect(Number(new URL(url).port), '127.0.0.1').end(bytes);
-    const answer = await text(socket);
+    const answer = await exchangeBytes(url, bytes);
     expect(answer.slice(0, 12)).toBe(`HTTP/1.1 ${status}`);
     expect(answer).toContain('application/problem+json');
     expect(answer).toContain(`problems/${name}"`);
   });
+
+  test.each([
+    ['http://localhost/v1/kv', '405', 'method-not-allowed'],
+    ['http://localhost/nothing', '404', 'route-unknown'],
+  ])('PATCH %s, in the absolute form, is %s as well', async (target, status, name) => {
+    const { url } = await serviceUnderTest();
+    const answer = await exchangeBytes(url, `PATCH ${target} HTTP/1.1\r\nhost: other\r\nconnection: close\r\n\r\n`);
+    expect([answer.slice(0, 12), answer.includes(`problems/${name}"`)]).toEqual([`HTTP/1.1 ${status}`, true]);
+  });
+
+  test('a client that closes its half behind the request gets its answer', async () => {
+    const { url } = await serviceUnderTest();
+    const head =
+      'PUT /v1/kv/a HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 1\r\n\r\n';
+    expect(await exchangeBytes(url, `${head}1`)).toMatch(/^HTTP\/1\.1 201 /);
+    // Amid a request, the end of it is no answer's beginning.
+    expect(await exchangeBytes(url, head)).toMatch(/^HTTP\/1\.1 400 [^]*problems\/request-malformed"/);
+  });
 });
 
+function exchangeBytes(url: string, bytes: string): Promise<string> {
+  return text(connect(Number(new URL(url).port), '127.0.0.1').end(bytes));
+}
+
 describe('the log', () => {
+  test('the log calls it no error that a client left amid its body, or was too slow and got its 408', async () => {
+    const { url, log } = await serviceUnderTest();
+    const head = 'PUT /v1/kv/a HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n';
+    const cut = (): number => log.filter((line) => line.includes('"ECONNRESET"')).length;
+
+    const leaving = connect(Number(new URL(url).port), '127.0.0.1').on('error', () => undefined);
+    leaving.write(head);
+    await once(leaving, 'data');
+    leaving.resetAndDestroy();
+    await until(() => cut() === 1);
+
+    const slow = connect(Number(new URL(url).port), '127.0.0.1');
+    const seen = requestSeen();
+    slow.write(head);
+    await once(slow, 'data');
+    const { server, socket } = await seen;
+    // As Node.js tells it after `requestTimeout`, for which it looks every 30 s.
+    server.emit('clientError', Object.assign(new Error('too slow'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' }), socket);
+    expect(await text(slow)).toMatch(/^HTTP\/1\.1 408 [^]*problems\/request-too-slow"/);
+    await until(() => cut() === 2);
+    expect(log.filter((line) => line.includes('"level":"error"'))).toEqual([]);
+  });
+
   test('the log has the route’s pattern, and no key, value, tenant or secret', async () => {
     const { send, log, disk } = await serviceUnderTest();
     const headers = { 'idempotency-key': 'SECRET-0', authorization: 'Bearer SECRET-1' };
@@ -63,6 +118,17 @@ describe('the log', () => {
     expect(log.join('')).not.toContain('SECRET');
   });
 });
+
+/** The next request that any server of this process begins to read. */
+function requestSeen(): Promise<{ readonly server: Server; readonly socket: Socket }> {
+  return new Promise((resolve) => {
+    const onStart = (message: unknown): void => {
+      unsubscribe('http.server.request.start', onStart);
+      resolve(message as { server: Server; socket: Socket });
+    };
+    subscribe('http.server.request.start', onStart);
+  });
+}
 
 describe('/healthz and /readyz', () => {
   test('/readyz is 503 once a sync has failed: writes are refused, reads go on', async () => {

@@ -13,6 +13,7 @@ import { identifyCallers } from './caller.ts';
 import { addDocumentation } from './documentation.ts';
 import { drain, keepOpen } from './drain.ts';
 import { faultForLog, problemOfFault, stoppingProblem } from './fault-problem.ts';
+import { refuseForeignCallers } from './foreign-callers.ts';
 import { addHealthRoutes, type Health } from './health.ts';
 import { addKvReadRoutes } from './kv-read-routes.ts';
 import { Methods } from './methods.ts';
@@ -21,6 +22,7 @@ import { addOnceRoutes } from './once-routes.ts';
 import { addOperationsRoutes } from './operations-routes.ts';
 import type { Paging } from './paging.ts';
 import { problemMediaType, serviceProblems } from './problem.ts';
+import { allowHalfOpen, headOptions, judgeHeads } from './request-head.ts';
 import { sendProblem, sendProblemDocument } from './send.ts';
 import { serviceLimits } from './service-limits.ts';
 
@@ -39,7 +41,10 @@ export async function buildApplication(parts: ApplicationParts): Promise<Fastify
   const { store, world, paging, metrics, health, apiKeys } = parts;
   const app = bareApplication(parts.log);
   const methods = new Methods(app);
+  allowHalfOpen(app.server);
   observe(app, parts);
+  judgeHeads(app);
+  if (apiKeys === undefined) refuseForeignCallers(app);
   app.addHook('onRequest', async (request, reply) => {
     if (health.stopping) {
       return sendProblemDocument(reply, stoppingProblem());
@@ -81,7 +86,7 @@ function bareApplication(log: FastifyBaseLogger): FastifyInstance {
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: serviceLimits.bodyBytesMax,
     requestTimeout: serviceLimits.requestMsMax,
-    http: { maxHeaderSize: serviceLimits.headBytesMax },
+    http: { ...headOptions, maxHeaderSize: serviceLimits.headBytesMax },
     routerOptions: { maxParamLength: serviceLimits.headBytesMax },
     // A request that comes while the service stops meets our own hook, which answers with a problem.
     return503OnClosing: false,

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { type ApiKeyEntry, readApiKeysFile, tenantFault } from './api-keys.ts';
+import { isLoopback } from './loopback.ts';
 
 export interface ServiceConfig {
   readonly directory: string;
@@ -140,10 +141,6 @@ function parseTenant(given: string): string {
   const fault = tenantFault(given);
   if (fault !== undefined) throw new InvalidArgumentError(fault);
   return given;
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.[0-9]{1,3}){3}$/.test(host);
 }
 
 /** Commander reads `process.env` itself; a test gives an environment of its own. */

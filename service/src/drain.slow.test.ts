@@ -14,7 +14,7 @@ function socketTo(url: string): Socket {
 /** Writes everything before it reads anything, as a simple client does; then reads to the end. */
 async function writeThenRead(url: string, head: string, pieces: readonly (string | Buffer)[]): Promise<string> {
   const socket = socketTo(url).pause();
-  socket.write(`${head}\r\nhost: semel\r\ncontent-type: application/json\r\nconnection: close\r\n`);
+  socket.write(`${head}\r\nhost: localhost\r\ncontent-type: application/json\r\nconnection: close\r\n`);
   for (const piece of pieces) {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     socket.write(piece, (error) => (error ? reject(error) : resolve()));
@@ -60,9 +60,9 @@ describe('a body that is too large', () => {
   test('the connection serves on when the rest of the body has come', async () => {
     const { url } = await serviceUnderTest();
     const socket = socketTo(url);
-    socket.write(`PUT /v1/kv/a HTTP/1.1\r\nhost: semel\r\ncontent-length: ${sentBytes}\r\n\r\n`);
+    socket.write(`PUT /v1/kv/a HTTP/1.1\r\nhost: localhost\r\ncontent-length: ${sentBytes}\r\n\r\n`);
     for (let count = 0; count < 20; count++) socket.write(chunk);
-    socket.write('GET /healthz HTTP/1.1\r\nhost: semel\r\nconnection: close\r\n\r\n');
+    socket.write('GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n');
     const answers = await text(socket);
     expect(answers.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 413', 'HTTP/1.1 200']);
   });
@@ -74,7 +74,7 @@ describe('a body that is too large', () => {
     socket.on('data', (data) => (received += data.toString()));
     const { promise: closed, resolve } = Promise.withResolvers<void>();
     socket.on('error', () => undefined).on('close', () => resolve());
-    socket.write('PUT /v1/kv/a HTTP/1.1\r\nhost: semel\r\ntransfer-encoding: chunked\r\n\r\n');
+    socket.write('PUT /v1/kv/a HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n');
     const writeOn = (): void => {
       while (!socket.destroyed && socket.write(Buffer.concat([Buffer.from('100000\r\n'), chunk, Buffer.from('\r\n')])))
         continue;

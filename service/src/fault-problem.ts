@@ -17,12 +17,16 @@ export function problemOfFault(error: unknown): Problem {
       return problem('request-malformed', 'a part of the path is longer than any that could be there');
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return problem('request-too-slow', `requestMsMax is ${serviceLimits.requestMsMax}`);
+    case 'ECONNRESET':
+      // Nothing here connects to anyone, so it is the request's own connection. Nobody is left to read this.
+      return problem('request-malformed', 'the client left before its request was whole');
     case 'HPE_HEADER_OVERFLOW':
       return problem('head-too-large', `headBytesMax is ${serviceLimits.headBytesMax}`);
     default:
+      if (code?.startsWith('HPE_') === true) return problem('request-malformed', 'this is no request of HTTP/1.1');
       // The framework refuses a request that contradicts itself, such as a body shorter than its Content-Length.
       return statusCode >= 400 && statusCode < 500
-        ? problem('request-malformed', 'the request contradicts itself')
+        ? problem('request-malformed', 'the request contradicts itself, such as in its length')
         : problem('fault', 'something failed that is not the request’s fault; nothing is known to have taken effect');
   }
 }

@@ -1,3 +1,4 @@
+import { pathOf } from './request-target.ts';
 import { serviceLimits } from './service-limits.ts';
 
 export type KeyOutcome =
@@ -10,9 +11,8 @@ export type KeyOutcome =
  * A slash that came unencoded is a slash of the key.
  */
 export function keyOfTarget(target: string): KeyOutcome {
-  const path = originForm(target).split('?', 1)[0] ?? '';
   // The route has matched, so the key begins behind the third slash, however the first two parts were encoded.
-  return decodeKey(path.split('/').slice(3).join('/'));
+  return decodeKey(pathOf(target).split('/').slice(3).join('/'));
 }
 
 export function decodeKey(encoded: string): KeyOutcome {
@@ -54,10 +54,4 @@ const lastCodePoint = 0x10_ffff;
 /** The surrogates, U+D800 to U+DFFF, are no characters: UTF-8 has none of them. */
 function successor(codePoint: number): string {
   return String.fromCodePoint(codePoint === 0xd7ff ? 0xe000 : codePoint + 1);
-}
-
-/** RFC 9112, section 3.2.2: a server must accept the absolute form, `http://host/path`, too. */
-function originForm(target: string): string {
-  if (target.startsWith('/')) return target;
-  return target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '');
 }

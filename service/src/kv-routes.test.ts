@@ -194,6 +194,20 @@ describe('Idempotency-Key on PUT and DELETE', () => {
     expect([replayed.status, replayed.headers.get('idempotency-outcome')]).toEqual([412, 'replayed']);
   });
 
+  test.each(['PUT', 'DELETE'])('a %s under another condition is another request', async (method) => {
+    const { send, put } = await serviceUnderTest();
+    const seen = `"${await put('k', 1)}"`;
+    const conditional = (condition: Record<string, string>) => {
+      const headers = { 'idempotency-key': 'one', ...condition };
+      return send(method, key, { headers, ...(method === 'PUT' ? { body: '2' } : {}) });
+    };
+    expect((await conditional({ 'if-match': '"wrong"' })).status).toBe(412);
+    for (const condition of [{ 'if-match': seen }, { 'if-none-match': seen }, {}]) {
+      expect(problemOf(await conditional(condition))).toBe('key-reused');
+    }
+    expect((await conditional({ 'if-match': '"wrong"' })).headers.get('idempotency-outcome')).toBe('replayed');
+  });
+
   test('a PUT and a DELETE of different keys of the map are different requests under one Idempotency-Key', async () => {
     const { send } = await serviceUnderTest();
     const headers = { 'idempotency-key': 'one' };

@@ -86,7 +86,7 @@ describe('the service as a process', () => {
   test('a second signal ends it at once, although a request is still under way', async () => {
     const { process, url } = await serve(temporaryDirectory());
     const socket = connect(Number(new URL(url).port), '127.0.0.1').on('error', () => undefined);
-    socket.write('PUT /v1/kv/a HTTP/1.1\r\nhost: semel\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n');
+    socket.write('PUT /v1/kv/a HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n');
     await once(socket, 'data');
     process.kill('SIGTERM');
     // It no longer listens: the first signal has arrived.

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import { pathOf } from './request-target.ts';
 
 /** Knows which methods each path takes, to tell 405 from 404. It hears of every route that is added after it was made. */
 export class Methods {
@@ -14,7 +15,7 @@ export class Methods {
 
   /** The value of `Allow`, or undefined where there is nothing at the path. */
   allowedAt(target: string): string | undefined {
-    const path = target.split('?', 1)[0] ?? '';
+    const path = pathOf(target);
     const allowed = new Set<string>();
     for (const { pattern, methods } of this.#patterns.values()) {
       if (pattern.test(path)) for (const method of methods) allowed.add(method);

@@ -31,6 +31,9 @@ export function addOnceRoutes(app: FastifyInstance, { store, world, onOutcome }:
   });
   const { bodyBytesMax, valueBodyBytesMax, deleteBodyBytesMax, deadlineMs } = serviceLimits;
 
+  // A condition decides what a request does, so under another one it is another request.
+  const fingerprintHeaders = ['if-match', 'if-none-match'];
+
   const puts = new Judged(judgePut);
   app.register(
     once(
@@ -42,7 +45,7 @@ export function addOnceRoutes(app: FastifyInstance, { store, world, onOutcome }:
           return putValue(tx, write, value);
         },
       },
-      { bodyBytesMax: valueBodyBytesMax, deadlineMs, guard: puts.guard },
+      { bodyBytesMax: valueBodyBytesMax, deadlineMs, fingerprintHeaders, guard: puts.guard },
     ),
   );
 
@@ -54,7 +57,7 @@ export function addOnceRoutes(app: FastifyInstance, { store, world, onOutcome }:
         url: '/v1/kv/*',
         handler: async (_, tx, context) => deleteKey(tx, deletions.accepted(context)),
       },
-      { bodyBytesMax: deleteBodyBytesMax, deadlineMs, guard: deletions.guard },
+      { bodyBytesMax: deleteBodyBytesMax, deadlineMs, fingerprintHeaders, guard: deletions.guard },
     ),
   );
 

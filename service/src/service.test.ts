@@ -99,7 +99,7 @@ describe('stop', () => {
   test('stop lets a request finish that had begun to come, and closes its connection', async () => {
     const { url, stop } = await serviceUnderTest();
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
-    socket.write('PUT /v1/kv/a HTTP/1.1\r\nhost: semel\r\ncontent-type: application/json\r\n');
+    socket.write('PUT /v1/kv/a HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n');
     socket.write('expect: 100-continue\r\ncontent-length: 1\r\n\r\n');
     await once(socket, 'data');
     const answers = text(socket);
@@ -133,7 +133,7 @@ describe('stop', () => {
     const { url, stop, log } = await serviceUnderTest({ world });
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
     socket.on('error', () => undefined);
-    socket.write('PUT /v1/kv/a HTTP/1.1\r\nhost: semel\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n');
+    socket.write('PUT /v1/kv/a HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n');
     // The service has read the head when it tells to go on; the body never comes.
     await once(socket, 'data');
     const closed = once(socket, 'close');
