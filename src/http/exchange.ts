@@ -115,7 +115,11 @@ function fingerprintOf<Tx extends Transaction, Context>(
 ): Fingerprint {
   const { method, path } = incoming;
   const query = selectQuery(incoming.query, route.query);
-  return fingerprint({ method, path, query, mediaType: incoming.header('content-type'), body });
+  const headers = route.fingerprintHeaders.flatMap((name): (readonly [string, string])[] => {
+    const value = incoming.header(name);
+    return value === undefined ? [] : [[name, value]];
+  });
+  return fingerprint({ method, path, query, headers, mediaType: incoming.header('content-type'), body });
 }
 
 function bodyTooLarge(bodyBytesMax: number): Settled {

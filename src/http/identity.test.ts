@@ -187,6 +187,27 @@ describe('the fingerprint', () => {
     expect(outcomeOf(await handle(sent('k', { path: '/deposits?account=2&trace=a' })))).toBe('mismatch');
   });
 
+  test('the fingerprint takes of the header fields what the route names', async () => {
+    const handle = onceFor()(deposit, { fingerprintHeaders: ['If-Match', 'if-none-match'] });
+    const put = (key: string, headers: Record<string, string>) => handle(sent(key, { method: 'PUT', headers }));
+    await put('k', { 'if-match': '"1"', 'user-agent': 'try/1' });
+    expect(outcomeOf(await put('k', { 'if-match': '"1"', 'user-agent': 'try/2' }))).toBe('replayed');
+    expect(outcomeOf(await put('k', { 'if-match': '"2"' }))).toBe('mismatch');
+    expect(outcomeOf(await put('k', { 'if-none-match': '"1"' }))).toBe('mismatch');
+    expect(outcomeOf(await put('k', {}))).toBe('mismatch');
+    expect(executions).toBe(1);
+  });
+
+  test('the fingerprint of a request without the named fields is what it was before they were named', async () => {
+    await onceFor()(deposit)(sent('k'));
+    const handle = onceFor()(deposit, { fingerprintHeaders: ['if-match'] });
+    expect(outcomeOf(await handle(sent('k')))).toBe('replayed');
+  });
+
+  test.each(['idempotency-key', 'no name', ''])('the fingerprint cannot be made of the field %j', (name) => {
+    expect(() => onceFor()(deposit, { fingerprintHeaders: [name] })).toThrow(/fingerprintHeaders/);
+  });
+
   test('the fingerprint is never the identity (defect 8: two equal orders under two keys were one order)', async () => {
     const handle = onceFor()(deposit);
     await handle(sent('monday'));

@@ -41,16 +41,24 @@ const keptNever: ReadonlySet<string> = new Set([
   'upgrade',
 ]);
 
-const fieldName = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
-
 /** The names that a route keeps: the usual ones and its own. @throws InvalidArgumentError */
 export function keptHeaderNames(added: readonly string[]): ReadonlySet<string> {
-  const names = added.map((name) => name.toLowerCase());
+  const names = fieldNames('headers', added);
   for (const name of names) {
-    if (!fieldName.test(name)) throw new InvalidArgumentError('headers', name, 'names of header fields');
     if (keptNever.has(name)) throw new InvalidArgumentError('headers', name, 'only fields that may be sent again');
   }
   return new Set([...keptAlways, ...names]);
+}
+
+const fieldName = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
+
+/** In lower case, as requests and answers have them. @throws InvalidArgumentError */
+export function fieldNames(option: string, names: readonly string[]): readonly string[] {
+  const lower = names.map((name) => name.toLowerCase());
+  for (const name of lower) {
+    if (!fieldName.test(name)) throw new InvalidArgumentError(option, name, 'names of header fields');
+  }
+  return lower;
 }
 
 /** The part of an answer that is kept, and sent again byte for byte. */

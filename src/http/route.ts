@@ -3,7 +3,7 @@ import type { ReadTransaction, Transaction } from '../kv/store.ts';
 import type { Value } from '../kv/value.ts';
 import { retentionPolicy } from '../layers/idempotency/idempotency.ts';
 import { defaultDeadlineMs, type OperationsOptions, type RunOptions } from '../operations/operations.ts';
-import { keptHeaderNames } from './kept-headers.ts';
+import { fieldNames, keptHeaderNames } from './kept-headers.ts';
 
 /**
  * Executes the operation. It returns its answer, and nothing is sent before its transaction has committed. It may run more than
@@ -36,6 +36,11 @@ export interface CommonRouteOptions<Context> {
   readonly operationUrl?: (key: string, context: Context) => string;
   /** The query parameters that make it the same request. Default: all of them. */
   readonly query?: readonly string[];
+  /**
+   * Request fields that make it the same request, beside the media type; above all the conditions that decide what it does, as
+   * `If-Match`. Default: none, for most fields change from one try to the next.
+   */
+  readonly fingerprintHeaders?: readonly string[];
   /** Default: `2xx` and `3xx` all, `4xx` record, `5xx` nothing. */
   readonly keep?: Readonly<Partial<Record<StatusClass, Keep>>>;
   /** Response fields that are kept beside the usual ones (see docs/http.md). */
@@ -84,6 +89,7 @@ export interface Route<Tx extends Transaction, Context> {
   readonly onDuplicate: 'wait' | 'refuse' | 'accept';
   readonly operationUrl: CommonRouteOptions<Context>['operationUrl'];
   readonly query: ReadonlySet<string> | 'all';
+  readonly fingerprintHeaders: readonly string[];
   readonly keep: Readonly<Record<StatusClass, Keep>>;
   readonly headerNames: ReadonlySet<string>;
   readonly responseBytesMax: number;
@@ -140,6 +146,7 @@ export function createRoute<Tx extends Transaction, Context>(
     onDuplicate,
     operationUrl,
     query: query === undefined ? 'all' : new Set(query),
+    fingerprintHeaders: checkedFingerprintHeaders(options.fingerprintHeaders),
     keep: { ...defaultKeep, ...checkedKeep(keep) },
     headerNames: keptHeaderNames(options.headers ?? []),
     responseBytesMax,
@@ -169,6 +176,14 @@ function checkedKeep(keep: CommonRouteOptions<never>['keep'] = {}): Partial<Reco
     oneOf(`keep.${statusClass}`, kept, ['all', 'record', 'nothing']);
   }
   return keep;
+}
+
+function checkedFingerprintHeaders(names: readonly string[] = []): readonly string[] {
+  const unique = [...new Set(fieldNames('fingerprintHeaders', names))];
+  if (unique.includes('idempotency-key')) {
+    throw new InvalidArgumentError('fingerprintHeaders', 'idempotency-key', 'fields beside the key');
+  }
+  return unique;
 }
 
 function checkedReference<Context>(options: StoreReference<Context>): StoreReference<Context> {

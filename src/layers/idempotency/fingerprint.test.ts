@@ -44,6 +44,15 @@ describe('fingerprint is the same for', () => {
     expect(of({ query: one })).toBe(of({ query: other }));
   });
 
+  test('selected fields in another order, or none and no selection', () => {
+    const one = [
+      ['if-match', '"1"'],
+      ['prefer', 'x'],
+    ] as const;
+    expect(of({ headers: one })).toBe(of({ headers: one.toReversed() }));
+    expect(of({ headers: [] })).toBe(of({}));
+  });
+
   test('a body of a +json type, canonically', () => {
     const mediaType = 'application/vnd.acme+json';
     expect(of({ mediaType, body: '{"b":1,"a":2}' })).toBe(of({ mediaType, body: '{"a":2,"b":1}' }));
@@ -57,6 +66,7 @@ describe('fingerprint differs for', () => {
     ['a path in another case', { path: '/v1/Charges' }],
     ['a path that is encoded differently, for it is taken as sent', { path: '/v1/%63harges' }],
     ['a selected query', { query: [['dry', '1']] as const }],
+    ['a selected field', { headers: [['if-match', '']] as const }],
     ['another media type', { mediaType: 'text/plain' }],
     ['no media type', { mediaType: undefined }],
     ['another body', { body: '{"amount":2}' }],
@@ -83,6 +93,12 @@ describe('fingerprint differs for', () => {
         ],
       }),
     );
+  });
+
+  test('another value of a selected field', () => {
+    expect(of({ headers: [['if-match', '"1"']] })).not.toBe(of({ headers: [['if-match', '"2"']] }));
+    expect(of({ headers: [['if-match', '"1"']] })).not.toBe(of({ headers: [['if-none-match', '"1"']] }));
+    expect(of({ headers: [['if-match', '"1"']] })).not.toBe(of({ query: [['if-match', '"1"']] }));
   });
 
   test('pieces that only look the same when they are joined', () => {

@@ -9,6 +9,8 @@ export interface FingerprintParts {
   readonly path: string;
   /** Only the pairs that matter to the operation; the caller selects. */
   readonly query: Iterable<readonly [name: string, value: string]>;
+  /** Only the fields that matter to the operation, names in lower case. Without any, they might as well not exist. */
+  readonly headers?: Iterable<readonly [name: string, value: string]>;
   /** The field `Content-Type`, of which only the essence counts. */
   readonly mediaType: string | undefined;
   /** As it was sent, before any parser. */
@@ -39,15 +41,13 @@ export function fingerprint(parts: FingerprintParts): Fingerprint {
   const canonical = isJson(essence) ? canonicalJson(parts.body) : undefined;
   text(hash, 'method', parts.method.toUpperCase());
   text(hash, 'path', parts.path);
-  const query = sortedByName(parts.query);
-  text(hash, 'query', String(query.length));
-  for (const [name, value] of query) {
-    text(hash, 'query', name);
-    text(hash, 'query', value);
-  }
+  pairs(hash, 'query', sortedByName(parts.query));
   text(hash, 'mediaType', essence);
   text(hash, 'form', canonical === undefined ? 'bytes' : 'RFC 8785');
   piece(hash, canonical === undefined ? parts.body : Buffer.from(canonical, 'utf8'));
+  const headers = sortedByName(parts.headers ?? []);
+  // Nothing where there are none, so that a route may name a field later without disowning the requests that never sent it.
+  if (headers.length > 0) pairs(hash, 'headers', headers);
   return { algorithm: fingerprintAlgorithm, digest: new Uint8Array(hash.digest()) };
 }
 
@@ -74,8 +74,16 @@ function isJson(essence: string): boolean {
 }
 
 /** Names in the order of their code units; pairs of one name stay in theirs, for there the order has a meaning. */
-function sortedByName(query: FingerprintParts['query']): (readonly [string, string])[] {
-  return [...query].sort(([one], [other]) => (one < other ? -1 : Number(one > other)));
+function sortedByName(list: Iterable<readonly [string, string]>): (readonly [string, string])[] {
+  return [...list].sort(([one], [other]) => (one < other ? -1 : Number(one > other)));
+}
+
+function pairs(hash: Hash, field: string, list: readonly (readonly [string, string])[]): void {
+  text(hash, field, String(list.length));
+  for (const [name, value] of list) {
+    text(hash, field, name);
+    text(hash, field, value);
+  }
 }
 
 function text(hash: Hash, field: string, value: string): void {
