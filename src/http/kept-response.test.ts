@@ -164,6 +164,14 @@ describe('a response that is too large to be kept', () => {
     expect((await send()).headers.get('idempotency-outcome')).toBe('executed');
   });
 
+  test('a response that is too large to be kept is told by its bytes in the record, not by its characters', async () => {
+    const send = answering(() => new Response('a', { headers: { link: '\u00ff'.repeat(700_000) } }));
+    const response = await send();
+    expect(response.status).toBe(500);
+    expect(await response.json()).toMatchObject({ limit: 'responseBytesMax', maximum: keptBytesMax });
+    expect(await store.read((tx) => tx.get(['executions']))).toBeUndefined();
+  });
+
   test('a response that is too large to be kept may pass where nothing is kept of it', async () => {
     const send = answering(() => new Response(new Uint8Array(keptBytesMax + 1)), { keep: { '2xx': 'nothing' } });
     expect((await (await send()).arrayBuffer()).byteLength).toBe(keptBytesMax + 1);

@@ -40,6 +40,7 @@ export function keptResponse(result: Value): Response | undefined {
   return kept.store === 'response' ? toResponse(kept.answer) : undefined;
 }
 
+/** As the record holds them: in UTF-8, where a character of a header field may take two. */
 function keptBytes({ headers, body }: Answer): number {
-  return headers.reduce((sum, [name, value]) => sum + name.length + value.length, body.length);
+  return headers.reduce((sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value), body.length);
 }
