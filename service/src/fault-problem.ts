@@ -1,4 +1,5 @@
 import { LimitExceededError, SemelError, InvalidArgumentError } from 'semel';
+import { wayToRecover } from './disk-full.ts';
 import { bodyTooLarge, problem, type Problem } from './problem.ts';
 import { serviceLimits } from './service-limits.ts';
 
@@ -45,9 +46,7 @@ export function stoppingProblem(): Problem {
  */
 const sendAgain = 'this request executed nothing; send it again to this same service, with the same Idempotency-Key';
 
-const untilStartedAgain =
-  'the service takes no writes until it is started again; what an earlier request under the same Idempotency-Key did, ' +
-  'its retry is told then';
+const afterwards = 'what an earlier request under the same Idempotency-Key did, its retry is told then';
 
 function problemOfSemelError(error: SemelError): Problem {
   switch (error.code) {
@@ -64,7 +63,7 @@ function problemOfSemelError(error: SemelError): Problem {
         'it may or may not have taken effect; with an Idempotency-Key, send it again with the same one: that settles it',
       );
     case 'poisoned':
-      return problem('poisoned', `this request executed nothing; ${untilStartedAgain}`);
+      return problem('poisoned', `this request executed nothing; ${wayToRecover(error)}; ${afterwards}`);
     case 'store-closed':
     case 'transaction-closed':
       return stoppingProblem();

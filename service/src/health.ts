@@ -1,21 +1,23 @@
 import type { FastifyInstance } from 'fastify';
+import { wayToRecover } from './disk-full.ts';
 import { sendJson, sendProblem } from './send.ts';
 
 /** Whether the service is of use, for whoever sends it requests: a person, a load balancer, a supervisor. */
 export class Health {
-  readonly #isPoisoned: () => boolean;
+  #poison: { readonly cause: unknown } | undefined;
   #stopping = false;
-
-  constructor(isPoisoned: () => boolean) {
-    this.#isPoisoned = isPoisoned;
-  }
 
   get stopping(): boolean {
     return this.#stopping;
   }
 
-  get poisoned(): boolean {
-    return this.#isPoisoned();
+  /** What stopped the store for good, once something has. */
+  get poison(): { readonly cause: unknown } | undefined {
+    return this.#poison;
+  }
+
+  poisonedBy(cause: unknown): void {
+    this.#poison = { cause };
   }
 
   stop(): void {
@@ -27,7 +29,7 @@ export class Health {
 export function addHealthRoutes(app: FastifyInstance, health: Health): void {
   app.get('/healthz', async (_, reply) => sendJson(reply, '{"status":"alive"}'));
   app.get('/readyz', async (_, reply) => {
-    if (health.poisoned) return sendProblem(reply, 'poisoned', 'start the service again to recover');
+    if (health.poison !== undefined) return sendProblem(reply, 'poisoned', wayToRecover(health.poison.cause));
     return sendJson(reply, '{"status":"serving"}');
   });
 }

@@ -2,6 +2,7 @@ import { realWorld } from 'semel';
 import { makeApiKey } from './api-keys.ts';
 import { parseCommandLine, type ServiceConfig } from './command-line.ts';
 import { startService, type Service } from './service.ts';
+import { startFailure } from './start-failure.ts';
 
 /** The command. Exit codes: 0 it did what was asked; 1 it could not start; 2 the command line was refused. */
 const asked = parseCommandLine(process.argv.slice(2), process.env);
@@ -26,7 +27,7 @@ async function serve(config: ServiceConfig): Promise<void> {
   try {
     service = await startService(config);
   } catch (error) {
-    process.stderr.write(`semel cannot start: ${reasonOf(error, config)}\n`);
+    process.stderr.write(`semel cannot start: ${startFailure(error, config)}\n`);
     process.exitCode = 1;
     return;
   }
@@ -39,7 +40,7 @@ async function serve(config: ServiceConfig): Promise<void> {
     stop().then(
       () => process.exit(0),
       (error: unknown) => {
-        process.stderr.write(`semel did not stop cleanly: ${reasonOf(error, config)}\n`);
+        process.stderr.write(`semel did not stop cleanly: ${startFailure(error, config)}\n`);
         process.exit(1);
       },
     );
@@ -47,10 +48,4 @@ async function serve(config: ServiceConfig): Promise<void> {
   process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
   // The one line of standard output, for people and for programs that let the system choose the port.
   process.stdout.write(`semel listens on ${url} with its data in ${config.directory}\n`);
-}
-
-function reasonOf(error: unknown, { host, port }: ServiceConfig): string {
-  if (!(error instanceof Error)) return String(error);
-  if ('code' in error && error.code === 'EADDRINUSE') return `${host}:${port} is in use by another process`;
-  return error.message.replaceAll('\n', ' ');
 }

@@ -45,6 +45,27 @@ describe('startService', () => {
     expect((await second.send('GET', '/v1/kv/n')).json).toMatchObject({ value: 1 });
   });
 
+  test('startService on a full disk says to free space, before and after the restart, and loses nothing of what it answered', async () => {
+    const { disk, put, send, log } = await serviceUnderTest();
+    await put('a', 1);
+    disk.limitSpace(10);
+    const written = await send('PUT', '/v1/kv/a', { body: '2' });
+    expect(written.status).toBe(503);
+    const advice = 'free space on it, then start the service again';
+    for (const answer of [await send('PUT', '/v1/kv/a', { body: '3' }), await send('GET', '/readyz')]) {
+      expect(problemOf(answer)).toBe('poisoned');
+      expect(answer.text).toContain(advice);
+    }
+    expect(log.filter((line) => line.includes('"level":"error"')).join('')).toContain(advice);
+    expect((await send('GET', '/v1/kv/a')).json).toMatchObject({ value: 1 });
+
+    const full = disk.kill();
+    full.limitSpace(0);
+    await expect(serviceUnderTest({ disk: full })).rejects.toThrow('free space');
+    const next = await serviceUnderTest({ disk: full.kill() });
+    expect((await next.send('GET', '/v1/kv/a')).json).toMatchObject({ value: 1 });
+  });
+
   test('startService that cannot listen lets go of its store', async () => {
     const { url } = await serviceUnderTest();
     const disk = new SimulatedDisk({ seed: 1 });

@@ -8,6 +8,7 @@ import { startReaper } from 'semel/workers';
 import { apiKeysOf } from './api-keys.ts';
 import { buildApplication } from './application.ts';
 import type { ServiceConfig } from './command-line.ts';
+import { wayToRecover } from './disk-full.ts';
 import { faultForLog } from './fault-problem.ts';
 import { Health } from './health.ts';
 import { Metrics } from './metrics.ts';
@@ -47,8 +48,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const open = options.openStore ?? openStore;
   const log: Logger = pino({ level: logLevel, formatters: { level: (label) => ({ level: label }) } }, logTo);
   const metrics = new Metrics();
+  const health = new Health();
   const onEvent = (event: StoreEvent): void => {
     metrics.countStoreEvent(event);
+    if (event.type === 'poisoned') health.poisonedBy(event.cause);
     logStoreEvent(log, event);
   };
   const store = await open({ world, onEvent, ...(disk === undefined ? { directory } : { disk }) });
@@ -60,7 +63,6 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         log.error({ fault: faultForLog(event.error) }, 'expired operations were not removed');
     },
   });
-  const health = new Health(() => store.status().poisoned);
   watchStore(metrics, store, paging);
   let app: FastifyInstance | undefined;
   let silent: Silent = new Set();
@@ -124,7 +126,8 @@ function watchStore(metrics: Metrics, store: EmbeddedStore, paging: Paging): voi
 function logStoreEvent(log: Logger, event: StoreEvent): void {
   if (event.type === 'recovered') log.info(event, 'recovered');
   if (event.type === 'poisoned') {
-    log.error({ fault: faultForLog(event.cause) }, 'the store stopped after a failed write; start the service again');
+    const fault = faultForLog(event.cause);
+    log.error({ fault }, `the store stopped after a failed write; ${wayToRecover(event.cause)}`);
   }
 }
 
