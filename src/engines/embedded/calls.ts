@@ -51,5 +51,5 @@ export class Calls {
 export interface Call {
   /** Ends what it does just now; answers whether that is then sure not to happen. */
   fence: ((fault: StoreClosedError) => boolean) | undefined;
-  reject(fault: StoreClosedError): void;
+  readonly reject: (fault: StoreClosedError) => void;
 }

@@ -23,8 +23,8 @@ export class Claim {
 /** What one call waits for: all of its claims, or the first fault. */
 export interface Wait {
   readonly claims: ReadonlySet<Claim>;
-  granted(claim: Claim): void;
-  fail(fault: Error): void;
+  readonly granted: (claim: Claim) => void;
+  readonly fail: (fault: Error) => void;
 }
 
 /** Whoever can hold locks: one attempt of a transaction. */

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { ConflictError, InvalidArgumentError } from '../../kv/errors.ts';
 import type { Key, Range } from '../../kv/key.ts';
 import type { ScanOptions, Store, Transaction } from '../../kv/store.ts';
+import type { Value } from '../../kv/value.ts';
 import { begin, commits } from './session.ts';
 import { faultOf, keysOf, type OpenStore, pairsOf, put } from './shorthand.ts';
 
@@ -147,7 +148,7 @@ function ownWrites(open: OpenStore): void {
     const store = await openRows(open, 'abcd');
     await store.transact(async (tx) => {
       tx.set(['row', 'c'], 'before');
-      const pairs: string[] = [];
+      const pairs: [unknown, Value][] = [];
       for await (const { key, value } of tx.scan(rows)) {
         if (pairs.length === 0) {
           tx.set(['row', 'b'], 'during');
@@ -155,9 +156,14 @@ function ownWrites(open: OpenStore): void {
           tx.delete(['row', 'd']);
           tx.set(['row', 'e'], 'during');
         }
-        pairs.push(`${String(key[1])}=${String(value)}`);
+        pairs.push([key[1], value]);
       }
-      expect(pairs).toEqual(['a=a', 'b=b', 'c=before', 'd=d']);
+      expect(pairs).toEqual([
+        ['a', 'a'],
+        ['b', 'b'],
+        ['c', 'before'],
+        ['d', 'd'],
+      ]);
       expect(await lettersOf(tx, rows)).toBe('abce');
     });
   });
