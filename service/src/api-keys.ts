@@ -44,7 +44,14 @@ export function readApiKeysFile(path: string): readonly ApiKeyEntry[] {
     throw new Error(`${path} is not JSON`);
   }
   if (!Array.isArray(parsed) || parsed.length === 0) throw new Error(`${path} is not an array of at least one entry`);
-  return parsed.map((entry: unknown, index) => checkEntry(entry, `${path}, entry ${index}`));
+  const entries = parsed.map((entry: unknown, index) => checkEntry(entry, `${path}, entry ${index}`));
+  const digests = entries.map(({ sha256 }) => sha256);
+  for (const [index, digest] of digests.entries()) {
+    const first = digests.indexOf(digest);
+    // One key for two tenants would be whichever stands last; twice for one tenant is a slip of the hand.
+    if (first < index) throw new Error(`${path}, entry ${index}: its sha256 is that of entry ${first}`);
+  }
+  return entries;
 }
 
 /** Makes a key for a tenant. The key is shown here once and kept nowhere; the entry goes into the file. */
@@ -73,7 +80,7 @@ function checkEntry(entry: unknown, where: string): ApiKeyEntry {
   if (!('sha256' in entry) || typeof entry.sha256 !== 'string' || !/^[0-9a-f]{64}$/i.test(entry.sha256)) {
     throw new Error(`${where}: sha256 is not 64 hexadecimal digits`);
   }
-  return { tenant: entry.tenant, sha256: entry.sha256 };
+  return { tenant: entry.tenant, sha256: entry.sha256.toLowerCase() };
 }
 
 function digestOf(apiKey: string): Buffer {

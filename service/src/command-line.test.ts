@@ -14,6 +14,7 @@ function file(name: string, content: string): string {
 }
 
 const entry = { tenant: 'acme', sha256: 'ab'.repeat(32) };
+const twice = [entry, { tenant: 'other', sha256: entry.sha256.toUpperCase() }];
 const apiKeysFile = file('keys.json', JSON.stringify([entry]));
 
 describe('parseCommandLine', () => {
@@ -55,6 +56,7 @@ describe('parseCommandLine', () => {
     [['--api-keys', file('plain.json', '[{"tenant":"a","key":"x"}]')], 'unknown member "key"'],
     [['--api-keys', file('short.json', '[{"tenant":"a","sha256":"00"}]')], 'entry 0: sha256'],
     [['--api-keys', file('nobody.json', JSON.stringify([entry, { ...entry, tenant: '' }]))], 'entry 1: a tenant'],
+    [['--api-keys', file('twice.json', JSON.stringify(twice))], 'entry 1: its sha256 is that of entry 0'],
     [['--log-level', 'warn'], '--log-level'],
     [['api-key'], '--tenant'],
     [['api-key', '--tenant', ''], '--tenant'],

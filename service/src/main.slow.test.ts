@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -111,8 +111,10 @@ describe('the service as a process', () => {
   test('a port in use is told in one line', async () => {
     const { url } = await serve(temporaryDirectory());
     const { port, host } = new URL(url);
-    const { exitCode, err } = await endOf(run('--data', temporaryDirectory(), '--port', port, '--log-level', 'error'));
+    const directory = join(temporaryDirectory(), 'data');
+    const { exitCode, err } = await endOf(run('--data', directory, '--port', port));
     expect([exitCode, err]).toEqual([1, `semel cannot start: ${host} is in use by another process\n`]);
+    expect(existsSync(directory)).toBe(false);
   });
 
   test('a damaged log is told in one line, with the file and the place', async () => {

@@ -238,7 +238,6 @@ function transact() {
         'body-too-large',
         'limit-exceeded',
         'media-type-unsupported',
-        'reads-too-large',
         'contended',
         'commit-unknown',
       ),

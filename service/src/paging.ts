@@ -1,5 +1,6 @@
 import type { ReadTransaction, Store, World } from 'semel';
 import { entryJson } from './entry-json.ts';
+import { checkKey } from './kv-key.ts';
 import { kvRange, nameOf, restOf, type Stretch } from './kv-space.ts';
 import { serviceLimits } from './service-limits.ts';
 
@@ -66,6 +67,8 @@ export class Paging {
     const session = this.#sessions.get(id);
     // A stranger's session is no different from none: the answer must not tell that it exists.
     if (session?.tenant !== tenant) return { outcome: 'cursor-gone' };
+    // Made up: no page ends with what is no key.
+    if (checkKey(last).outcome === 'refused') return { outcome: 'cursor-gone' };
     if (session.identity !== identityOf(query)) return { outcome: 'cursor-of-another-query' };
     this.#touch(session);
     try {

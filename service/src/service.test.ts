@@ -1,7 +1,8 @@
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { DamagedError, DirectoryLockedError } from 'semel';
+import { openStore, type EmbeddedStore, type OpenOptions } from 'semel/embedded';
 import { ManualWorld, SimulatedDisk, until } from 'semel/testing';
 import { describe, expect, test } from 'vitest';
 import { problemOf, serviceUnderTest } from './service-under-test.ts';
@@ -67,11 +68,30 @@ describe('startService', () => {
   });
 
   test('startService that cannot listen lets go of its store', async () => {
+    const { url, stop } = await serviceUnderTest();
+    await stop();
+    const port = Number(new URL(url).port);
+    const disk = new SimulatedDisk({ seed: 1 });
+    // Somebody takes the port while the log is read.
+    const occupant = createServer();
+    const occupying = async (options: OpenOptions): Promise<EmbeddedStore> => {
+      occupant.listen(port, '127.0.0.1');
+      await once(occupant, 'listening');
+      return openStore(options);
+    };
+    await expect(serviceUnderTest({ disk, port, openStore: occupying })).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    occupant.close();
+    await serviceUnderTest({ disk });
+  });
+
+  test('startService on a port in use opens nothing and logs nothing', async () => {
     const { url } = await serviceUnderTest();
     const disk = new SimulatedDisk({ seed: 1 });
+    const lines: string[] = [];
+    const logTo = { write: (line: string) => void lines.push(line) };
     const port = Number(new URL(url).port);
-    await expect(serviceUnderTest({ disk, port })).rejects.toMatchObject({ code: 'EADDRINUSE' });
-    await serviceUnderTest({ disk });
+    await expect(serviceUnderTest({ disk, port, logTo })).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    expect([lines, disk.operations]).toEqual([[], 0]);
   });
 
   test('startService refuses a disk that is in use, and a damaged log', async () => {

@@ -13,6 +13,7 @@ import { faultForLog } from './fault-problem.ts';
 import { Health } from './health.ts';
 import { Metrics } from './metrics.ts';
 import { Paging } from './paging.ts';
+import { checkPort } from './port-check.ts';
 import { serviceLimits } from './service-limits.ts';
 
 export interface ServiceOptions extends ServiceConfig {
@@ -54,6 +55,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     if (event.type === 'poisoned') health.poisonedBy(event.cause);
     logStoreEvent(log, event);
   };
+  await checkPort(host, port);
   const store = await open({ world, onEvent, ...(disk === undefined ? { directory } : { disk }) });
   const paging = new Paging({ store, world });
   const reaper = startReaper(store, {

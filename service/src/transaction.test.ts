@@ -146,11 +146,13 @@ describe('POST /v1/transactions', () => {
     expect((await transact(service, { reads: ['a'] }, 'one')).status).toBe(200);
   });
 
-  test('reads too large for an answer that is kept are a 422 that changes nothing', async () => {
+  test('reads too large for an answer that is kept are a 413 that changes nothing and consumes no key', async () => {
     const service = await serviceUnderTest();
     await service.put('a', 'x'.repeat(500_000));
-    const refusal = await transact(service, { reads: ['a', 'a'], mutations: [{ set: { key: 'b', value: 1 } }] });
-    expect([refusal.status, problemOf(refusal)]).toEqual([422, 'reads-too-large']);
+    const refusal = await transact(service, { reads: ['a', 'a'], mutations: [{ set: { key: 'b', value: 1 } }] }, 'one');
+    expect([refusal.status, problemOf(refusal)]).toEqual([413, 'limit-exceeded']);
+    expect(refusal.json).toMatchObject({ limit: 'transactionReadsBytesMax', maximum: 900_000 });
+    expect((await transact(service, { reads: ['a'] }, 'one')).status).toBe(200);
     expect(await valueOf(service, 'b')).toBeUndefined();
   });
 

@@ -1,4 +1,4 @@
-import type { Transaction } from 'semel';
+import { LimitExceededError, type Transaction } from 'semel';
 import { entryJson } from './entry-json.ts';
 import { kvKey } from './kv-space.ts';
 import { problemResponse } from './problem.ts';
@@ -69,11 +69,10 @@ async function answer(tx: Transaction, tenant: string, reads: readonly string[])
         : entryJson(key, { value: entry.value, version: entry.version ?? tx.version });
     entries.push(json);
     bytes += Buffer.byteLength(json);
-    if (bytes > serviceLimits.transactionReadsBytesMax) {
-      return problemResponse(
-        'reads-too-large',
-        `transactionReadsBytesMax is ${serviceLimits.transactionReadsBytesMax}`,
-      );
+    const { transactionReadsBytesMax } = serviceLimits;
+    // Thrown, so that nothing is kept: like anything else that is too large, it may be sent again when it is mended.
+    if (bytes > transactionReadsBytesMax) {
+      throw new LimitExceededError('transactionReadsBytesMax', transactionReadsBytesMax, bytes);
     }
   }
   const body = `{"version":${JSON.stringify(tx.version)},"reads":[${entries.join(',')}]}`;
