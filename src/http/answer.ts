@@ -1,7 +1,7 @@
 import { assert } from '../kv/assert.ts';
 import { InvalidArgumentError } from '../kv/errors.ts';
 import type { Value } from '../kv/value.ts';
-import { readStream } from './read-stream.ts';
+import { readStream, type Reading } from './read-stream.ts';
 
 /** A response that is all there: nothing of it is still to be read, so it can be kept, sent and sent again. */
 export interface Answer {
@@ -20,7 +20,7 @@ export type ReadResponse = { readonly outcome: 'read'; readonly answer: Answer }
  *
  * @throws InvalidArgumentError where that is no usable Response; and whatever the response's own stream throws
  */
-export async function readResponse(response: unknown, bytesMax: number): Promise<ReadResponse> {
+export async function readResponse(response: unknown, bytesMax: number, reading: Reading): Promise<ReadResponse> {
   if (!isResponse(response)) {
     throw new InvalidArgumentError(
       'what the handler returned',
@@ -31,7 +31,7 @@ export async function readResponse(response: unknown, bytesMax: number): Promise
   // `Response.error()` has status 0, and no answer can be made of it.
   if (response.status < 200) throw new InvalidArgumentError('the status', response.status, 'a status from 200 to 599');
   if (response.bodyUsed) throw new InvalidArgumentError('the body', 'used up', 'one that nobody has read yet');
-  const read = await readStream(response.body, bytesMax);
+  const read = await readStream(response.body, bytesMax, reading);
   if (read.outcome === 'too-large') return read;
   return { outcome: 'read', answer: { status: response.status, headers: [...response.headers], body: read.bytes } };
 }

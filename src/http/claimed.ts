@@ -3,10 +3,11 @@ import type { Transaction } from '../kv/store.ts';
 import type { Value } from '../kv/value.ts';
 import type { Execution, Identity, Outcome, RefusalReason } from '../operations/operations.ts';
 import { withHeaders, type Answer, type HeaderPair } from './answer.ts';
-import { makeAnswer, readPassing, type Call } from './call.ts';
+import { makeAnswer, nobodyWaits, readPassing, type Call } from './call.ts';
 import type { Core } from './core.ts';
 import { cookies, sendable } from './kept-headers.ts';
 import { decodeKept, encodeKept } from './kept.ts';
+import type { Reading } from './read-stream.ts';
 import type { Route } from './route.ts';
 import { refusedBy, settledBy, type Settled } from './settled.ts';
 
@@ -24,12 +25,16 @@ export async function runClaimed<Tx extends Transaction, Context>(
 ): Promise<Settled> {
   // The last attempt's. When the outcome is `executed`, it is the one that committed.
   let made: Answer | undefined;
+  const ended = new AbortController();
+  const reading: Reading = { world: core.world, signal: ended.signal };
   const execute = async (tx: Tx): Promise<Execution> => {
-    const { answer, keep } = await makeAnswer(route, call, tx);
+    const { answer, keep } = await makeAnswer(route, call, tx, reading);
     made = answer;
     return { keep, result: keep === 'nothing' ? null : await encodeKept(route, answer, keep) };
   };
-  const outcome = await core.operations.run(identity, execute, route.runOptions);
+  const outcome = await core.operations
+    .run(identity, execute, route.runOptions)
+    .finally(() => ended.abort(nobodyWaits));
   switch (outcome.outcome) {
     case 'executed':
       return executed(outcome, made);
@@ -72,7 +77,7 @@ async function replayed<Tx extends Transaction, Context>(
 
 /** `undefined` also where the route no longer knows references: then, too, there is nothing that could be sent. */
 async function fromReference<Tx extends Transaction, Context>(
-  { store }: Core<Tx, Context>,
+  { store, world }: Core<Tx, Context>,
   { reference: storage }: Route<Tx, Context>,
   context: Context,
   reference: Value,
@@ -80,7 +85,7 @@ async function fromReference<Tx extends Transaction, Context>(
   if (storage === undefined) return undefined;
   return store.read(async (tx) => {
     const response = await storage.replay(tx, reference, context);
-    return response === undefined ? undefined : sendable(await readPassing(response));
+    return response === undefined ? undefined : sendable(await readPassing(response, { world }));
   });
 }
 

@@ -1,4 +1,5 @@
 import type { Store, Transaction } from '../kv/store.ts';
+import type { World } from '../kv/world.ts';
 import type { Operations } from '../operations/operations.ts';
 import type { AnswerEvent } from './settled.ts';
 
@@ -6,6 +7,7 @@ import type { AnswerEvent } from './settled.ts';
 export interface Core<Tx extends Transaction, Context> {
   readonly store: Store<Tx>;
   readonly operations: Operations<Tx>;
+  readonly world: World;
   readonly scope: (request: Request, context: Context) => string | Promise<string>;
   readonly profile: 'semel' | 'ietf';
   readonly onEvent: ((event: AnswerEvent) => void) | undefined;

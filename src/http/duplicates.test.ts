@@ -2,7 +2,8 @@ import type { Transaction } from 'semel';
 import { openStore, type EmbeddedStore } from 'semel/embedded';
 import { createOnce, type Handler, type RouteOptions } from 'semel/http';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { ManualWorld, until } from '../testing/manual-world.ts';
+import { ManualWorld, turn, until } from '../testing/manual-world.ts';
+import { passingBytesMax } from './route.ts';
 
 let world: ManualWorld;
 let store: EmbeddedStore;
@@ -170,4 +171,50 @@ describe('an execution past its deadline', () => {
     expect([response.status, outcomeOf(response)]).toEqual([503, null]);
     expect(await typeOf(response)).toBe('https://semel.dev/problems/deadline-exceeded');
   });
+
+  test.each(['k', undefined])(
+    'an execution past its deadline has its response’s stream cancelled, with the key %s',
+    async (key) => {
+      const cancelled: unknown[] = [];
+      let pulled = 0;
+      const stalled = new ReadableStream({
+        pull(controller) {
+          pulled += 1;
+          if (pulled === 1) controller.enqueue(Uint8Array.of(1));
+          return pulled === 1 ? undefined : new Promise(() => undefined);
+        },
+        cancel: (reason) => void cancelled.push(reason),
+      });
+      const once = createOnce(store, { world, scope: () => 'one', deadlineMs: 1_000 });
+      const late = once(() => new Response(stalled), { key: 'optional' })(request(key));
+      await until(() => pulled === 2);
+      await world.advance(1_000);
+      expect((await late).status).toBe(503);
+      expect(cancelled).toHaveLength(1);
+    },
+  );
+
+  test('an execution past its deadline is told so in the midst of a stream of small chunks that are all there, and reads no further', async () => {
+    let pulled = 0;
+    const flood = new ReadableStream({
+      pull(controller) {
+        pulled += 1;
+        controller.enqueue(new Uint8Array(100));
+      },
+    });
+    const handle = createOnce(store, { world, scope: () => 'one', deadlineMs: 1_000 })(() => new Response(flood));
+    const late = handle(request('k'));
+    await until(() => pulled > 0);
+    await world.advance(1_000);
+    expect((await late).status).toBe(503);
+    const pulledThen = pulled;
+    await turn();
+    expect(pulled).toBe(pulledThen);
+    expect(pulled * 100).toBeLessThan(passingBytesMax / 2);
+  });
 });
+
+function request(key: string | undefined): Request {
+  const headers: Record<string, string> = key === undefined ? {} : { 'idempotency-key': key };
+  return new Request('http://bank.example/', { method: 'POST', headers, body: 'x' });
+}

@@ -86,9 +86,12 @@ async function settle<Tx extends Transaction, Context>(
   try {
     const refusal = await route.guard?.(incoming.toRequest(call.body), context);
     if (refusal !== undefined) {
-      return markedIf(key !== undefined, { answer: sendable(await readPassing(refusal)), outcome: 'refused' });
+      return markedIf(key !== undefined, {
+        answer: sendable(await readPassing(refusal, { world: core.world })),
+        outcome: 'refused',
+      });
     }
-    if (key === undefined) return { answer: await runUnclaimed(core.store, route, call) };
+    if (key === undefined) return { answer: await runUnclaimed(core, route, call) };
     const scope = await core.scope(incoming.toRequest(call.body), context);
     return await runClaimed(core, route, call, { scope, key, fingerprint: fingerprintOf(route, call) });
   } catch (error) {

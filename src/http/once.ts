@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from '../kv/errors.ts';
 import type { Store, Transaction } from '../kv/store.ts';
+import { realWorld } from '../kv/world.ts';
 import {
   createOperations,
   type OperationEvent,
@@ -64,6 +65,7 @@ export function createCore<Tx extends Transaction, Context>(
 ): Core<Tx, Context> {
   if (typeof scope !== 'function') throw new InvalidArgumentError('scope', scope, 'a function');
   if (profile !== 'semel' && profile !== 'ietf') throw new InvalidArgumentError('profile', profile, 'semel or ietf');
+  const { world = realWorld } = rest;
   const operations = createOperations(store, onOperation === undefined ? rest : { ...rest, onEvent: onOperation });
-  return { store, operations, scope, profile, onEvent };
+  return { store, operations, world, scope, profile, onEvent };
 }

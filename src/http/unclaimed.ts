@@ -1,9 +1,11 @@
 import { CommitUnknownError, DeadlineExceededError } from '../kv/errors.ts';
-import type { Store, Transaction } from '../kv/store.ts';
+import type { Transaction } from '../kv/store.ts';
 import type { Answer } from './answer.ts';
-import { makeAnswer, type Call, type Made } from './call.ts';
+import { makeAnswer, nobodyWaits, type Call, type Made } from './call.ts';
+import type { Core } from './core.ts';
 import { sendable } from './kept-headers.ts';
 import { problem } from './problem.ts';
+import type { Reading } from './read-stream.ts';
 import type { Route } from './route.ts';
 
 /**
@@ -11,18 +13,22 @@ import type { Route } from './route.ts';
  * whether the writes are kept, and leaves after the commit.
  */
 export async function runUnclaimed<Tx extends Transaction, Context>(
-  store: Store<Tx>,
+  { store, world }: Core<Tx, Context>,
   route: Route<Tx, Context>,
   call: Call<Context>,
 ): Promise<Answer> {
+  const ended = new AbortController();
+  const reading: Reading = { world, signal: ended.signal };
   try {
-    return await store.transact(async (tx) => sendable(await inScope(route, call, tx)), {
+    return await store.transact(async (tx) => sendable(await inScope(route, call, tx, reading)), {
       timeoutMs: route.deadlineMs,
     });
   } catch (error) {
     if (error instanceof DeadlineExceededError) return deadlineExceeded();
     if (error instanceof CommitUnknownError) return commitUnknown();
     throw error;
+  } finally {
+    ended.abort(nobodyWaits);
   }
 }
 
@@ -31,12 +37,13 @@ async function inScope<Tx extends Transaction, Context>(
   route: Route<Tx, Context>,
   call: Call<Context>,
   tx: Tx,
+  reading: Reading,
 ): Promise<Answer> {
   let made: Made | undefined;
   const discard = new Error('what the handler wrote is discarded');
   try {
     return await tx.nest(async (inner) => {
-      made = await makeAnswer(route, call, inner);
+      made = await makeAnswer(route, call, inner, reading);
       if (made.keep !== 'all') throw discard;
       return made.answer;
     });

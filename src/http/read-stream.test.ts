@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest';
+import { readStream } from './read-stream.ts';
+
+function streamOf(...chunks: readonly unknown[]): ReadableStream<unknown> {
+  return new ReadableStream({
+    start(controller) {
+      for (const chunk of chunks) controller.enqueue(chunk);
+      controller.close();
+    },
+  });
+}
+
+test('readStream joins chunks of any size, and keeps nothing of what their maker does to them later', async () => {
+  const sizes = [0, 1, 4_096, 3, 0, 100_000, 7];
+  const chunks = sizes.map((size, index) => new Uint8Array(size).fill(index + 1));
+  const expected = Buffer.concat(chunks);
+  const read = await readStream(streamOf(...chunks), expected.length);
+  for (const chunk of chunks) chunk.fill(0xff);
+  expect(read.outcome === 'read' && Buffer.from(read.bytes).equals(expected)).toBe(true);
+  expect(await readStream(null, 0)).toEqual({ outcome: 'read', bytes: new Uint8Array(0) });
+});
+
+test('readStream takes as many bytes as its bound, and stops at one more', async () => {
+  const bytes = new Uint8Array(3);
+  expect(await readStream(streamOf(bytes, bytes), 6)).toMatchObject({ outcome: 'read' });
+  expect(await readStream(streamOf(bytes, bytes), 5)).toEqual({ outcome: 'too-large' });
+});
+
+test('readStream fails with the signal’s reason and cancels its source, also when the signal has fired before', async () => {
+  const reason = new Error('over');
+  const cancelled: unknown[] = [];
+  const endless = (): ReadableStream<unknown> => new ReadableStream({ cancel: (why) => void cancelled.push(why) });
+  await expect(readStream(endless(), 1, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+  const later = new AbortController();
+  const reading = readStream(endless(), 1, { signal: later.signal });
+  later.abort(reason);
+  await expect(reading).rejects.toBe(reason);
+  expect(cancelled).toEqual([reason, reason]);
+});
