@@ -3,7 +3,9 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { until } from 'semel/testing';
+import { limits, type Store } from 'semel';
+import { openStore, type EmbeddedStore, type OpenOptions } from 'semel/embedded';
+import { ManualWorld, until } from 'semel/testing';
 import { describe, expect, test } from 'vitest';
 import { openapi } from './openapi.ts';
 import { problemOf, serviceUnderTest } from './service-under-test.ts';
@@ -148,6 +150,37 @@ describe('/healthz and /readyz', () => {
   });
 });
 
+describe('contended', () => {
+  test('a PUT of a key that another transaction locks for long is 503 contended: it executed nothing, and may be sent again', async () => {
+    const world = new ManualWorld();
+    const stores: EmbeddedStore[] = [];
+    const opening = async (options: OpenOptions): Promise<EmbeddedStore> => {
+      const store = await openStore(options);
+      stores.push(store);
+      return store;
+    };
+    const { send } = await serviceUnderTest({ world, openStore: opening });
+    const { promise: released, resolve: release } = Promise.withResolvers<void>();
+    let holds = false;
+    const holder = stores[0]?.transact(async (tx) => {
+      await tx.lock(['kv', 'default', 'a']);
+      holds = true;
+      await released;
+    });
+    await until(() => holds);
+    const timers = world.timers;
+    const put = send('PUT', '/v1/kv/a', { body: '1' });
+    await until(() => world.timers >= timers + 2);
+    await world.advance(limits.lockTimeoutMs);
+    const refusal = await put;
+    expect([refusal.status, problemOf(refusal), refusal.headers.get('retry-after')]).toEqual([503, 'contended', '1']);
+    expect(refusal.text).toContain('this request executed nothing');
+    release();
+    await holder;
+    expect((await send('PUT', '/v1/kv/a', { body: '1' })).status).toBe(201);
+  });
+});
+
 describe('/metrics', () => {
   test('/metrics counts outcomes, duplicates, syncs and what was recovered', async () => {
     const { send } = await serviceUnderTest();
@@ -161,18 +194,60 @@ describe('/metrics', () => {
       'semel_operations_total{outcome="replayed"} 3',
       'semel_operations_total{outcome="mismatch"} 1',
       'semel_operations_total{outcome="expired"} 0',
-      'semel_duplicates_suppressed 4',
+      'semel_duplicates_suppressed_total 4',
       'semel_duplicate_suppression_ratio 0.8',
       'semel_operations_in_flight 0',
       'semel_store_conflicts_total 0',
       'semel_store_retries_total{fault="conflict"} 0',
-      'semel_store_recovered{fact="entries"} 0',
+      'semel_store_recovered_entries 0',
+      'semel_store_recovered_torn_bytes 0',
       'semel_http_request_seconds_count{method="POST",route="/v1/transactions",status="409"} 1',
     ]) {
       expect(text).toContain(`${line}\n`);
     }
     expect(text).toMatch(/semel_store_batch_entries_count [1-9]/);
     expect(text).toMatch(/semel_store_sync_seconds_sum \d/);
+    expect(text).toMatch(/semel_store_recovery_seconds \d/);
+  });
+
+  test('/metrics has base units only, and _total on what only rises', async () => {
+    const { send } = await serviceUnderTest();
+    const { text } = await send('GET', '/metrics');
+    for (const [, name = '', type] of text.matchAll(/^# TYPE (\S+) (\S+)$/gm)) {
+      expect(name).not.toMatch(/_(ms|milliseconds|kb|mb)(_|$)/);
+      expect([name, name.endsWith('_total')]).toEqual([name, type === 'counter']);
+    }
+  });
+
+  test('/metrics counts the conflict, too, that fails a request with contended', async () => {
+    const { send } = await serviceUnderTest({
+      async openStore(options) {
+        const store = await openStore(options);
+        const interfered: Store['transact'] = (body, bounds) =>
+          store.transact(
+            async (tx) => {
+              const result = await body(tx);
+              await store.transact((other) => other.set(['kv', 'default', 'a'], 1));
+              return result;
+            },
+            { ...bounds, attemptsMax: 1 },
+          );
+        return {
+          transact: interfered,
+          read: store.read.bind(store),
+          status: () => store.status(),
+          close: () => store.close(),
+        };
+      },
+    });
+    const transaction = { reads: ['a'], mutations: [{ set: { key: 'b', value: 1 } }] };
+    const refusal = await send('POST', '/v1/transactions', {
+      headers: { 'idempotency-key': 'one' },
+      body: transaction,
+    });
+    expect([refusal.status, problemOf(refusal)]).toEqual([503, 'contended']);
+    expect((await send('GET', '/v1/kv/b')).status).toBe(404);
+    expect((await send('GET', '/metrics')).text).toContain('semel_store_conflicts_total 1\n');
   });
 });
 

@@ -53,6 +53,7 @@ export async function buildApplication(parts: ApplicationParts): Promise<Fastify
     return request.is404 ? refuseRoute(request, reply, methods) : undefined;
   });
   app.setErrorHandler((error, request, reply) => {
+    metrics.countFailure(error);
     const document = problemOfFault(error);
     // The others tell the client what to do; these two, and no other problem, are for the operator as well.
     const grave = document.status === serviceProblems.fault.status || document.type.endsWith('/commit-unknown');

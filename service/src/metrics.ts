@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { ConflictError } from 'semel';
 import type { StoreEvent } from 'semel/embedded';
 import type { AnswerOutcome } from 'semel/http';
 
@@ -50,12 +51,15 @@ export class Metrics {
     buckets: [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1],
     registers: [this.registry],
   });
-  readonly recovered = new Gauge({
-    name: 'semel_store_recovered',
-    help: 'What opening the store found: entries and bytes of the log, bytes of a torn tail, the milliseconds it took.',
-    labelNames: ['fact'] as const,
+  readonly suppressed = new Counter({
+    name: 'semel_duplicates_suppressed_total',
+    help: 'Duplicates that did not execute again.',
     registers: [this.registry],
   });
+  readonly recoveredEntries = this.#gauge('semel_store_recovered_entries', 'Entries of the log that opening read.');
+  readonly recoveredBytes = this.#gauge('semel_store_recovered_bytes', 'Bytes of the log that opening read.');
+  readonly tornBytes = this.#gauge('semel_store_recovered_torn_bytes', 'Bytes that opening cut off and kept aside.');
+  readonly recoverySeconds = this.#gauge('semel_store_recovery_seconds', 'Time that reading the log at opening took.');
   #executed = 0;
   #suppressed = 0;
 
@@ -63,10 +67,9 @@ export class Metrics {
     // From the first scrape on: a counter that appears with its first event hides that event from `rate`.
     for (const outcome of outcomes) this.operations.inc({ outcome }, 0);
     for (const fault of ['conflict', 'deadlock']) this.retries.inc({ fault }, 0);
-    const suppressed = (): number => this.#suppressed;
     const ratio = (): number => this.#suppressed / Math.max(1, this.#executed + this.#suppressed);
-    this.watch('semel_duplicates_suppressed', 'Duplicates since the start that did not execute again.', suppressed);
-    this.watch('semel_duplicate_suppression_ratio', 'Their share of all that executed or were suppressed.', ratio);
+    const help = 'Share of duplicates that did not execute again, of those and all that executed, since the start.';
+    this.watch('semel_duplicate_suppression_ratio', help, ratio);
     this.watch('process_resident_memory_bytes', 'Resident memory of the process.', () => process.memoryUsage.rss());
   }
 
@@ -74,16 +77,24 @@ export class Metrics {
   countOutcome(outcome: AnswerOutcome): void {
     this.operations.inc({ outcome });
     if (outcome === 'executed') this.#executed++;
-    else if (duplicateOutcomes.has(outcome)) this.#suppressed++;
+    else if (duplicateOutcomes.has(outcome)) {
+      this.#suppressed++;
+      this.suppressed.inc();
+    }
+  }
+
+  /** Counts the conflict that a transaction fails of. The store tells of those that it answers with another attempt. */
+  countFailure(error: unknown): void {
+    if (error instanceof ConflictError) this.conflicts.inc();
   }
 
   countStoreEvent(event: StoreEvent): void {
     switch (event.type) {
       case 'recovered':
-        this.recovered.set({ fact: 'entries' }, event.entries);
-        this.recovered.set({ fact: 'bytes' }, event.bytes);
-        this.recovered.set({ fact: 'torn_bytes' }, event.tornBytes);
-        this.recovered.set({ fact: 'duration_ms' }, event.durationMs);
+        this.recoveredEntries.set(event.entries);
+        this.recoveredBytes.set(event.bytes);
+        this.tornBytes.set(event.tornBytes);
+        this.recoverySeconds.set(event.durationMs / 1_000);
         return;
       case 'synced':
         this.batchEntries.observe(event.entries);
@@ -98,6 +109,10 @@ export class Metrics {
         // `semel_store_poisoned` asks the store.
         return;
     }
+  }
+
+  #gauge(name: string, help: string): Gauge {
+    return new Gauge({ name, help, registers: [this.registry] });
   }
 
   /** A gauge whose value is asked for when somebody looks. */

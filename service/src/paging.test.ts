@@ -160,6 +160,15 @@ describe('Paging', () => {
     expect(paging.openCount).toBe(1);
   });
 
+  test('Paging takes a cursor that was made up for gone, though its session is open', async () => {
+    const { paging } = await pagingOver(['a', 'b', 'c']);
+    const [id = ''] = cursorOf(await paging.firstPage('a', all)).split('.');
+    for (const last of ['', 'x'.repeat(serviceLimits.keyBytesMax + 1), '\0'.repeat(9_000)]) {
+      const madeUp = `${id}.${Buffer.from(last).toString('base64url')}`;
+      expect(await paging.nextPage('a', all, madeUp)).toEqual({ outcome: 'cursor-gone' });
+    }
+  });
+
   test('Paging.close ends every snapshot, so that the store can close', async () => {
     const { paging } = await pagingOver(['a', 'b', 'c']);
     const cursor = cursorOf(await paging.firstPage('a', all));

@@ -22,7 +22,7 @@ describe('startService', () => {
     expect(replayed.headers.get('idempotent-replayed')).toBe('true');
     expect([replayed.status, replayed.text]).toEqual([executed.status, executed.text]);
     expect((await second.send('GET', '/v1/kv/n')).json).toMatchObject({ value: 1 });
-    expect((await second.send('GET', '/metrics')).text).toMatch(/semel_store_recovered\{fact="entries"\} [1-9]/);
+    expect((await second.send('GET', '/metrics')).text).toMatch(/semel_store_recovered_entries [1-9]/);
   });
 
   test('startService settles by its retry what a failed sync left unknown, and says so meanwhile', async () => {

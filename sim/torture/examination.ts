@@ -68,7 +68,7 @@ export async function examineRecovery(
   }
   const metrics = (await ask(connections, { method: 'GET', path: '/metrics' })).body.toString('utf8');
   for (const [fact, expected] of Object.entries({ entries, bytes, torn_bytes: tornBytes })) {
-    const found = new RegExp(`^semel_store_recovered\\{fact="${fact}"\\} ([0-9]+)$`, 'm').exec(metrics)?.[1];
+    const found = new RegExp(`^semel_store_recovered_${fact} ([0-9]+)$`, 'm').exec(metrics)?.[1];
     demand(
       Number(found) === expected,
       'the metrics tell the facts of the recovery',
