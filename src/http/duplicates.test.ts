@@ -1,4 +1,4 @@
-import type { Transaction } from 'semel';
+import { DeadlineExceededError, type Transaction } from 'semel';
 import { openStore, type EmbeddedStore } from 'semel/embedded';
 import { createOnce, type Handler, type RouteOptions } from 'semel/http';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -191,6 +191,18 @@ describe('an execution past its deadline', () => {
       await world.advance(1_000);
       expect((await late).status).toBe(503);
       expect(cancelled).toHaveLength(1);
+    },
+  );
+
+  test.each(['k', undefined])(
+    'an execution past its deadline in another store is the handler’s own fault, with the key %s',
+    async (key) => {
+      const fault = new DeadlineExceededError(10);
+      const failing: Handler<Transaction, void> = () => {
+        throw fault;
+      };
+      const handle = createOnce(store, { world, scope: () => 'one' })(failing, { key: 'optional' });
+      await expect(handle(request(key))).rejects.toBe(fault);
     },
   );
 

@@ -1,5 +1,6 @@
 import { CommitUnknownError, DeadlineExceededError } from '../kv/errors.ts';
 import type { Transaction } from '../kv/store.ts';
+import { ExecutionThrew, marked } from '../operations/execution-threw.ts';
 import type { Answer } from './answer.ts';
 import { makeAnswer, nobodyWaits, type Call, type Made } from './call.ts';
 import type { Core } from './core.ts';
@@ -24,6 +25,7 @@ export async function runUnclaimed<Tx extends Transaction, Context>(
       timeoutMs: route.deadlineMs,
     });
   } catch (error) {
+    if (error instanceof ExecutionThrew) throw error.thrown;
     if (error instanceof DeadlineExceededError) return deadlineExceeded();
     if (error instanceof CommitUnknownError) return commitUnknown();
     throw error;
@@ -43,7 +45,7 @@ async function inScope<Tx extends Transaction, Context>(
   const discard = new Error('what the handler wrote is discarded');
   try {
     return await tx.nest(async (inner) => {
-      made = await makeAnswer(route, call, inner, reading);
+      made = await marked(() => makeAnswer(route, call, inner, reading));
       if (made.keep !== 'all') throw discard;
       return made.answer;
     });
@@ -54,7 +56,7 @@ async function inScope<Tx extends Transaction, Context>(
 }
 
 function deadlineExceeded(): Answer {
-  return problem('deadline-exceeded', 'Nothing took effect; the request may be sent again.', {
+  return problem('deadline-exceeded', 'Nothing of this request took effect; it may be sent again.', {
     headers: [['retry-after', '1']],
   });
 }

@@ -11,6 +11,7 @@ import {
   type Identity,
   type RecalledAnswer,
 } from '../layers/idempotency/idempotency.ts';
+import { marked } from './execution-threw.ts';
 import type { Execution, Settled } from './outcome.ts';
 
 export interface AttemptSettings extends ClaimOptions {
@@ -20,7 +21,7 @@ export interface AttemptSettings extends ClaimOptions {
 /**
  * The body of an operation's transaction: claim, execute, complete. It returns what the commit makes true.
  *
- * @throws Discarded, to leave without a commit; InProgressElsewhere; what `execute` throws
+ * @throws Discarded, to leave without a commit; InProgressElsewhere; ExecutionThrew
  */
 export async function attempt<Tx extends Transaction>(
   tx: Tx,
@@ -90,7 +91,7 @@ async function executeInScope<Tx extends Transaction>(
 ): Promise<Execution> {
   try {
     return await tx.nest(async (scope) => {
-      const execution = await execute(scope);
+      const execution = await marked(() => execute(scope));
       if (execution.keep === 'nothing') throw new Discarded(execution);
       // Checked here, so that a result that cannot be kept fails like everything else that the execution does wrong.
       const result = storeValue(execution.result, 'result').value;

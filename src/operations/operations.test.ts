@@ -1,5 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { InvalidArgumentError, TransactionClosedError, type Transaction, type Value } from 'semel';
+import {
+  CommitUnknownError,
+  DeadlineExceededError,
+  InvalidArgumentError,
+  TransactionClosedError,
+  type Transaction,
+  type Value,
+} from 'semel';
 import type { Execution } from 'semel/operations';
 import { turn } from '../testing/manual-world.ts';
 import { constant, counter, identityOf, OperationsFixture } from '../testing/operations-fixture.ts';
@@ -77,6 +84,19 @@ describe('run keeps', () => {
     expect(await fixture.operations.run(identityOf('k', 'other'), fixture.increment('all'))).toMatchObject({
       outcome: 'executed',
     });
+  });
+
+  test.each([
+    ['deadline-exceeded', new DeadlineExceededError(10)],
+    ['commit-unknown', new CommitUnknownError('of another store')],
+  ])('nothing of a throw with another store’s %s, which is not taken for an outcome of its own', async (_, fault) => {
+    const run = fixture.operations.run(identityOf('k'), async (tx) => {
+      tx.set(counter, 1);
+      throw fault;
+    });
+    await expect(run).rejects.toBe(fault);
+    expect(await fixture.entries()).toBe(0);
+    expect(fixture.events).toMatchObject([{ outcome: 'failed', error: fault }]);
   });
 
   test('nothing of a result that no value can hold', async () => {

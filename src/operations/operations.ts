@@ -9,6 +9,7 @@ import { cancel, look, recall, retentionPolicy } from '../layers/idempotency/ide
 import type { Identity, RecordView, RetentionOptions, RetentionPolicy } from '../layers/idempotency/idempotency.ts';
 import { checkIdentity, checkName } from '../layers/idempotency/record.ts';
 import { attempt, Discarded, InProgressElsewhere, settledFrom } from './attempt.ts';
+import { ExecutionThrew } from './execution-threw.ts';
 import { InFlight, type Flight } from './in-flight.ts';
 import type { Execution, Outcome, RefusalReason, Settled } from './outcome.ts';
 
@@ -315,12 +316,13 @@ function asDuplicate(settled: Settled): Outcome {
   return { outcome: 'replayed', result: storeValue(settled.result).value, completedAt, expiresAt };
 }
 
-/** @throws the fault itself, where it has no outcome of its own */
+/** @throws what the execution threw; the fault itself, where it has no outcome of its own */
 function outcomeOf(fault: unknown): Outcome {
   if (fault instanceof Discarded) {
     const { keep, result } = fault.execution;
     return { outcome: 'executed', keep, result, completedAt: undefined, expiresAt: undefined };
   }
+  if (fault instanceof ExecutionThrew) throw fault.thrown;
   if (fault instanceof InProgressElsewhere) return { outcome: 'in-progress', retryAfterMs };
   if (fault instanceof DeadlineExceededError) return { outcome: 'refused', reason: 'deadline' };
   if (fault instanceof CommitUnknownError) return { outcome: 'refused', reason: 'commit-unknown' };
