@@ -1,7 +1,7 @@
 import { isBuiltin } from 'node:module';
 import { Visitor } from 'oxc-parser';
 import type { Expression } from 'oxc-parser';
-import type { SourceFile } from './source-file.ts';
+import { isTest, type SourceFile } from './source-file.ts';
 
 /**
  * The files of the library that touch the real clock, timers and randomness: the world, and its counterpart for the client, which
@@ -54,14 +54,14 @@ export function findBannedWords(file: SourceFile): readonly string[] {
     if (word !== undefined) report(start, `says ${word}; do it, or write what holds now`);
   }
   for (const { word, start } of wordsOf(file)) {
-    const instead = insteadOf(file.path, word);
+    const instead = insteadOf(file, word);
     if (instead !== undefined) report(start, `says ${word}; ${instead}`);
   }
   return [...findings];
 }
 
-function insteadOf(path: string, word: string): string | undefined {
-  const test = path.endsWith('.test.ts');
+function insteadOf({ path }: Pick<SourceFile, 'path'>, word: string): string | undefined {
+  const test = isTest({ path });
   const [root = '', member = ''] = word.split('.');
   if (test && testWords.includes(root) && unfinishedTestWords.includes(member)) return 'every test runs, always';
   if (!path.startsWith('src/') || realWorldFiles.includes(path)) return undefined;

@@ -19,6 +19,11 @@ export interface Import {
   readonly line: number;
 }
 
+/** A test, or a harness, which tests alone use: neither is published. */
+export function isTest({ path }: Pick<SourceFile, 'path'>): boolean {
+  return /\.(test|harness)\.ts$/.test(path);
+}
+
 export function parseSource(path: string, text: string): SourceFile {
   const { program, comments, errors } = parseSync(path, text, { sourceType: 'module' });
   const [error] = errors;

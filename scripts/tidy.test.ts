@@ -80,11 +80,24 @@ describe('an import', () => {
     ['src/http/http.test.ts', '../testing/testing.ts'],
     ['src/http/http.test.ts', 'semel/embedded'],
     ['src/http/http.test.ts', 'vitest'],
+    ['src/http/hono.harness.ts', '@hono/node-server'],
     ['service/src/main.ts', 'semel'],
     ['service/src/main.ts', 'semel/embedded'],
     ['sim/main.ts', '../src/kv/store.ts'],
   ] as const)('in %s of %s is fine', ([path, specifier]) => {
     expect(find({ [path]: `import '${specifier}';` })).toEqual([]);
+  });
+
+  test('of a framework is refused where the door of another leads to it, be it of a type', () => {
+    const doors = {
+      'src/http/fastify.ts': `import './route.ts'; import type { FastifyRequest } from 'fastify';`,
+      'src/http/hono.ts': `import './route.ts';`,
+      'src/http/route.ts': `import type { Context } from 'hono/types';`,
+    };
+    expect(find(doors)).toEqual([
+      'src/http/route.ts:1 imports hono/types, and semel/fastify leads here; only semel/hono may lead to it',
+    ]);
+    expect(find({ 'src/http/fastify.test.ts': `import 'fastify'; import 'hono';` })).toEqual([]);
   });
 
   test('that is computed is refused in src', () => {
@@ -164,12 +177,20 @@ describe('a word', () => {
 });
 
 describe('a file', () => {
-  test.for(['index', 'utils', 'types', 'common', 'helpers', 'lib', 'utils.test', 'KvStore', 'kv_store'])(
-    'called %s.ts is refused',
-    (name) => {
-      expect(find({ [`src/kv/${name}.ts`]: '' })).toEqual([expect.stringContaining('name it after its main export')]);
-    },
-  );
+  test.for([
+    'index',
+    'utils',
+    'types',
+    'common',
+    'helpers',
+    'lib',
+    'utils.test',
+    'utils.harness',
+    'KvStore',
+    'kv_store',
+  ])('called %s.ts is refused', (name) => {
+    expect(find({ [`src/kv/${name}.ts`]: '' })).toEqual([expect.stringContaining('name it after its main export')]);
+  });
 
   test('of more than 400 lines is refused', () => {
     expect(find({ 'src/kv/store.ts': 'a;\n'.repeat(400) })).toEqual([]);
@@ -205,8 +226,10 @@ const manifest: Manifest = {
   exports: {
     '.': { 'semel-source': './src/semel.ts', default: './dist/semel.js' },
     './embedded': { 'semel-source': './src/engines/embedded/embedded.ts' },
+    './fastify': { 'semel-source': './src/http/fastify.ts' },
+    './hono': { 'semel-source': './src/http/hono.ts' },
   },
-  peerDependencies: { fastify: '^5.0.0' },
+  peerDependencies: { fastify: '^5.0.0', hono: '^4.0.0' },
 };
 
 /** What the rules find in a house of these files. */

@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import { findBannedWords } from './banned-words.ts';
 import type { House } from './house.ts';
 import { isAllowed } from './import-table.ts';
-import type { Import, SourceFile } from './source-file.ts';
+import { isTest, type Import, type SourceFile } from './source-file.ts';
 
 /** Everything in the house that is not as it should be, each with what to write instead. */
 export function findUntidiness(house: House): readonly string[] {
@@ -15,6 +15,7 @@ export function findUntidiness(house: House): readonly string[] {
       ...judgeLength(file),
     ]),
     ...findCycles(house),
+    ...findForeignFrameworks(house),
   ];
 }
 
@@ -73,13 +74,15 @@ function judgeAgainstTable(
 function unitOf(path: string): string {
   const [top = '', folder = '', name = ''] = path.split('/');
   if (top !== 'src') return top;
-  return ['engines', 'layers'].includes(folder) ? `${folder}/${name.replace(/(\.slow)?(\.test)?\.ts$/, '')}` : folder;
+  return ['engines', 'layers'].includes(folder)
+    ? `${folder}/${name.replace(/(\.slow)?(\.test|\.harness)?\.ts$/, '')}`
+    : folder;
 }
 
 const namesThatSayNothing = ['index', 'utils', 'types', 'common', 'helpers', 'lib'];
 
 function judgeName({ path }: SourceFile): readonly string[] {
-  const name = posix.basename(path).replace(/(\.slow)?(\.test|\.d)?\.ts$/, '');
+  const name = posix.basename(path).replace(/(\.slow)?(\.test|\.harness|\.d)?\.ts$/, '');
   if (namesThatSayNothing.includes(name))
     return [`${path} has a name that says nothing; name it after its main export`];
   if (/^[a-z0-9]+(-[a-z0-9]+)*$/.test(name)) return [];
@@ -125,6 +128,23 @@ function findCycles(house: House): readonly string[] {
   return findings;
 }
 
-function isTest({ path }: SourceFile): boolean {
-  return path.endsWith('.test.ts');
+/** Who opens a door must not need the framework of another, not even for its types. A framework is what has a door of its name. */
+function findForeignFrameworks(house: House): readonly string[] {
+  const files = new Map(house.files.map((file) => [file.path, file]));
+  return [...house.doors].flatMap(([door, entry]) => {
+    const reached = new Set([entry]);
+    const findings: string[] = [];
+    for (const path of reached) {
+      for (const { specifier, line } of files.get(path)?.imports ?? []) {
+        if (specifier?.startsWith('.') === true) reached.add(posix.join(posix.dirname(path), specifier));
+        const framework = `semel/${specifier?.split('/', 1)[0]}`;
+        if (specifier?.startsWith('.') === false && house.doors.has(framework) && framework !== door) {
+          findings.push(
+            `${path}:${line} imports ${specifier}, and ${door} leads here; only ${framework} may lead to it`,
+          );
+        }
+      }
+    }
+    return findings;
+  });
 }

@@ -99,7 +99,8 @@ function refuseReadBody(req: ExpressRequest): void {
 }
 
 function paramsOf({ params }: ExpressRequest): Readonly<Record<string, string>> {
-  const given = Object.entries(params).map(([name, value]) => [name, Array.isArray(value) ? value.join('/') : value]);
+  const textOf = (value: string | string[]): string => (Array.isArray(value) ? value.join('/') : value);
+  const given = Object.entries(params).map(([name, value]) => [name, textOf(value)] as const);
   return Object.freeze(Object.fromEntries(given));
 }
 

@@ -70,69 +70,7 @@ async function sendPlainly(
 }
 
 describe('createOnce', () => {
-  test('createOnce executes once what 200 clients send at a time, and all get the same bytes (defect 5: 11 of 20 executed)', async () => {
-    let executions = 0;
-    app.register(
-      once({
-        method: 'POST',
-        url: '/transfers',
-        async handler(request, tx) {
-          executions += 1;
-          await count(tx);
-          return Response.json({ executions, sent: await request.json() }, { status: 201 });
-        },
-      }),
-    );
-    const send = await listening();
-    const answers = await Promise.all(Array.from({ length: 200 }, () => send('/transfers')));
-    expect(executions).toBe(1);
-    expect(await counted()).toBe(1);
-    expect(new Set(answers.map(({ status, bytes }) => `${status} ${bytes.toString()}`))).toEqual(
-      new Set(['201 {"executions":1,"sent":{"amount":5}}']),
-    );
-    expect(answers.filter(({ headers }) => headers.get('idempotent-replayed') === 'true')).toHaveLength(199);
-    expect(answers.filter(({ headers }) => headers.get('idempotency-outcome') === 'executed')).toHaveLength(1);
-  });
-
-  test('createOnce goes on when the client has left: the effect commits and the retry replays it (defect 6: every retry got 409)', async () => {
-    const reached = Promise.withResolvers<void>();
-    const gate = Promise.withResolvers<void>();
-    app.register(
-      once({
-        method: 'POST',
-        url: '/transfers',
-        async handler(_request, tx) {
-          await count(tx);
-          reached.resolve();
-          await gate.promise;
-          return new Response('done');
-        },
-      }),
-    );
-    const closed = Promise.withResolvers<void>();
-    app.addHook('onRequest', async (request) => void request.raw.once('close', closed.resolve));
-    const send = await listening();
-    const client = new AbortController();
-    const headers = { 'content-type': 'application/json', 'idempotency-key': 'k' };
-    const left = fetch(`${app.listeningOrigin}/transfers`, {
-      method: 'POST',
-      headers,
-      body: '{"amount":5}',
-      signal: client.signal,
-    });
-    await reached.promise;
-    client.abort();
-    await expect(left).rejects.toThrow(/abort/);
-    await closed.promise;
-    // The retry comes while the first one still runs, and so waits for it.
-    const retry = send('/transfers');
-    gate.resolve();
-    const { status, headers: answered, bytes } = await retry;
-    expect([status, answered.get('idempotency-outcome'), bytes.toString()]).toEqual([200, 'replayed', 'done']);
-    expect(await counted()).toBe(1);
-  });
-
-  test('createOnce hands over the values of the path, and tells requests apart by them', async () => {
+  test('createOnce counts the whole path, wherever the route is mounted', async () => {
     app.register(
       once({
         method: 'POST',
@@ -152,37 +90,6 @@ describe('createOnce', () => {
     const headers = { 'idempotency-key': 'k' };
     expect((await sendPlainly('/kv/a/../b', headers)).text).toBe('{"*":"a/../b"}');
     expect((await sendPlainly('/kv/b', headers)).outcome).toBe('mismatch');
-  });
-
-  test('createOnce refuses a key that came in two fields', async () => {
-    app.register(once({ method: 'POST', url: '/', handler: () => new Response('no') }));
-    await app.listen({ port: 0 });
-    const { status, text } = await sendPlainly('/', { 'idempotency-key': ['k', 'k'] });
-    expect([status, text]).toEqual([400, expect.stringContaining('/problems/key-invalid')]);
-  });
-
-  test('createOnce replays bytes and empty answers over the wire (defects 3 and 9)', async () => {
-    const bytes = Uint8Array.from({ length: 256 }, (_nothing, at) => at);
-    app.register(once({ method: 'POST', url: '/bytes', handler: () => new Response(bytes) }));
-    app.register(once({ method: 'POST', url: '/empty', handler: () => new Response(null, { status: 204 }) }));
-    const send = await listening();
-    for (const outcome of ['executed', 'replayed']) {
-      const answer = await send('/bytes', { key: 'a' });
-      expect([answer.headers.get('idempotency-outcome'), answer.bytes]).toEqual([outcome, Buffer.from(bytes)]);
-      const empty = await send('/empty', { key: 'b' });
-      expect([empty.status, empty.headers.get('idempotency-outcome'), empty.bytes.length]).toEqual([204, outcome, 0]);
-    }
-  });
-
-  test('createOnce sends each cookie of the execution, and none at a replay', async () => {
-    const headers = new Headers([
-      ['set-cookie', 'a=1'],
-      ['set-cookie', 'b=2'],
-    ]);
-    app.register(once({ method: 'POST', url: '/', handler: () => new Response('x', { headers }) }));
-    const send = await listening();
-    expect((await send('/')).headers.getSetCookie()).toEqual(['a=1', 'b=2']);
-    expect((await send('/')).headers.getSetCookie()).toEqual([]);
   });
 
   test('createOnce lets GET, and the HEAD that Fastify makes of it, pass without a claim', async () => {
@@ -234,13 +141,6 @@ describe("Fastify's hooks", () => {
     const two = await send('/', { headers: { authorization: 'two' } });
     expect([one, two].map(({ headers }) => headers.get('idempotency-outcome'))).toEqual(['executed', 'executed']);
     expect(await counted()).toBe(2);
-  });
-
-  test("Fastify's hooks and the handler both say what the answer varies by", async () => {
-    app.addHook('onRequest', async (_request, reply) => void reply.header('vary', 'Origin'));
-    app.register(once({ method: 'POST', url: '/', handler: () => new Response('x', { headers: { vary: 'Accept' } }) }));
-    const send = await listening();
-    for (let times = 0; times < 2; times++) expect((await send('/')).headers.get('vary')).toBe('Origin, Accept');
   });
 });
 

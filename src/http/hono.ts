@@ -105,7 +105,7 @@ function respond<E extends Env>(c: Context<E>, earlier: Headers, answer: Answer)
   // Somebody has answered in the meantime: a middleware that keeps the time, say. Hono sends that, and a retry is told of the outcome.
   if (c.finalized) return toResponse(answer);
   const fields = c.res.headers;
-  for (const name of [...fields.keys()]) fields.delete(name);
+  for (const [name] of new Headers(fields)) fields.delete(name);
   for (const [name, value] of earlier) fields.append(name, value);
   for (const [name, value] of answer.headers) {
     if (name !== 'set-cookie')
