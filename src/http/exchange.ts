@@ -1,5 +1,6 @@
 import type { Transaction } from '../kv/store.ts';
 import { fingerprint, parseIdempotencyKey, type Fingerprint } from '../layers/idempotency/idempotency.ts';
+import { tell } from '../operations/tell.ts';
 import { withHeaders, type Answer } from './answer.ts';
 import { readPassing, ResponseTooLarge, type Call } from './call.ts';
 import { runClaimed } from './claimed.ts';
@@ -7,7 +8,7 @@ import type { Core } from './core.ts';
 import { selectQuery, type Incoming } from './incoming.ts';
 import { sendable } from './kept-headers.ts';
 import type { Route } from './route.ts';
-import { refusedBy, type AnswerEvent, type Settled } from './settled.ts';
+import { refusedBy, type Settled } from './settled.ts';
 import { runUnclaimed } from './unclaimed.ts';
 
 /**
@@ -31,7 +32,7 @@ export async function exchange<Tx extends Transaction, Context>(
   try {
     return announced(core, await settle(core, route, incoming, context));
   } catch (error) {
-    if (bearsKey(incoming)) tell(core, { outcome: 'refused', status: undefined, problem: undefined });
+    if (bearsKey(incoming)) tell(core.onEvent, { outcome: 'refused', status: undefined, problem: undefined });
     throw error;
   }
 }
@@ -49,21 +50,13 @@ export function refuseBody<Tx extends Transaction, Context>(
   return announced(core, bodyTooLarge(route.bodyBytesMax));
 }
 
-function announced(core: Observed, { answer, outcome, problem }: Settled): Answer {
+function announced({ onEvent }: Observed, { answer, outcome, problem }: Settled): Answer {
   if (outcome === undefined) return answer;
-  tell(core, { outcome, status: answer.status, problem });
+  tell(onEvent, { outcome, status: answer.status, problem });
   return withHeaders(answer, [['idempotency-outcome', outcome]]);
 }
 
 type Observed = Pick<Core<never, never>, 'onEvent'>;
-
-function tell({ onEvent }: Observed, event: AnswerEvent): void {
-  try {
-    onEvent?.(event);
-  } catch {
-    // The outcome is durable. An observer's failure must not make the client believe otherwise.
-  }
-}
 
 async function settle<Tx extends Transaction, Context>(
   core: Core<Tx, Context>,

@@ -22,7 +22,7 @@ export interface OnceOptions<Context> extends Omit<OperationsOptions, 'onEvent'>
   readonly scope: (request: Request, context: Context) => string | Promise<string>;
   /** `ietf` answers another payload under a used key with 422, as the expired draft has it. Default `semel`: 409. */
   readonly profile?: 'semel' | 'ietf';
-  /** Told of every answer to a request with a key, and of those refused for want of one. What it throws is dropped, for the outcome stands. */
+  /** Told of every answer to a request with a key, and of those refused for want of one. What it throws, or rejects with, is dropped. */
   readonly onEvent?: (event: AnswerEvent) => void;
   /** Told of every operation, by its key and with its durations; see `semel/operations`. */
   readonly onOperation?: (event: OperationEvent) => void;

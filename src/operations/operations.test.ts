@@ -282,6 +282,17 @@ describe('the event', () => {
     expect(seen).toEqual(['executed']);
   });
 
+  test('of an observer that rejects later changes nothing either', async () => {
+    const rejected = Promise.withResolvers<void>();
+    const onEvent = (): unknown => rejected.promise;
+    fixture.operations = fixture.open({ onEvent });
+    const run = fixture.operations.run(identityOf('k'), fixture.increment('all'));
+    rejected.reject(new Error('of an observer'));
+    expect(await run).toMatchObject({ outcome: 'executed' });
+    // An unhandled rejection fails the run of the tests.
+    await turn();
+  });
+
   test('tells how long it took and which refusal it was', async () => {
     const hanging = fixture.operations.run(identityOf('k'), () => new Promise(() => undefined), { deadlineMs: 10 });
     await fixture.world.advance(10);

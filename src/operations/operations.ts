@@ -12,6 +12,7 @@ import { attempt, Discarded, InProgressElsewhere, settledFrom } from './attempt.
 import { ExecutionThrew } from './execution-threw.ts';
 import { InFlight, type Flight } from './in-flight.ts';
 import type { Execution, Outcome, RefusalReason, Settled } from './outcome.ts';
+import { tell } from './tell.ts';
 
 export type {
   Fingerprint,
@@ -30,7 +31,7 @@ export interface OperationsOptions extends RetentionOptions {
   /** Duplicates that may wait at once, over all operations of the store. Default 10,000; of one operation 1,000 at most. */
   readonly waitersMax?: number;
   readonly world?: World;
-  /** Told of every outcome, after it is durable. It must not throw; what it throws is dropped, for the outcome stands. */
+  /** Told of every outcome, after it is durable, and not waited for. What it throws, or rejects with, is dropped, for the outcome stands. */
   readonly onEvent?: (event: OperationEvent) => void;
 }
 
@@ -113,7 +114,7 @@ export function createOperations<Tx extends Transaction>(
     throw new InvalidArgumentError('waitersMax', waitersMax, 'a whole number from 0');
   }
   const policy = retentionPolicy(options);
-  const { world = realWorld, onEvent = () => undefined } = options;
+  const { world = realWorld, onEvent } = options;
   return new StoreOperations(store, { policy, deadlineMs, waitMs, waitersMax, world, onEvent });
 }
 
@@ -123,7 +124,7 @@ interface Settings {
   readonly waitMs: number;
   readonly waitersMax: number;
   readonly world: World;
-  readonly onEvent: (event: OperationEvent) => void;
+  readonly onEvent: OperationsOptions['onEvent'];
 }
 
 /** One for each store, so that several doors on one store share it. */
@@ -177,7 +178,8 @@ class StoreOperations<Tx extends Transaction> implements Operations<Tx> {
     const trace: Trace = { attempts: 0, coalesced: false };
     const emit = (facts: EventFacts): void => {
       const { scope, key } = identity;
-      this.#emit({ scope, key, ...facts, ...trace, durationMs: world.monotonicMs() - startedMs });
+      const durationMs = world.monotonicMs() - startedMs;
+      tell(this.#settings.onEvent, { scope, key, ...facts, ...trace, durationMs });
     };
     try {
       const outcome = (await this.#recall(identity, options)) ?? (await this.#board(identity, execute, options, trace));
@@ -288,14 +290,6 @@ class StoreOperations<Tx extends Transaction> implements Operations<Tx> {
       // Nothing was kept, or nobody can tell: whoever comes next asks the store again.
       this.#table.pass(identity, flight);
       return outcomeOf(error);
-    }
-  }
-
-  #emit(event: OperationEvent): void {
-    try {
-      this.#settings.onEvent(event);
-    } catch {
-      // The outcome is durable. An observer's failure must not make the caller believe otherwise.
     }
   }
 }

@@ -47,6 +47,21 @@ test('startReaper comes again after its pause', async () => {
   expect(events).toMatchObject([{ expired: 0 }, { expired: 0 }, { expired: 1 }]);
 });
 
+test('startReaper goes on when its observer throws, be it of a failure', async () => {
+  let told = 0;
+  const onEvent = (): void => {
+    told += 1;
+    throw new Error('of an observer');
+  };
+  await run(1);
+  await world.advance(1_500);
+  reaper = start({ pauseMs: 700, onEvent });
+  await until(() => world.timers === 1);
+  await world.advance(700);
+  await until(() => told === 2 && world.timers === 1);
+  expect(await entries()).toBe(0);
+});
+
 test('startReaper lets others run between its batches, and spares what is used meanwhile', async () => {
   for (let number = 0; number < 200; number++) await run(number);
   await world.advance(1_000);

@@ -2,6 +2,7 @@ import { InvalidArgumentError, StoreClosedError } from '../kv/errors.ts';
 import type { Store } from '../kv/store.ts';
 import { realWorld, type World } from '../kv/world.ts';
 import { reap, type Reaped } from '../layers/idempotency/idempotency.ts';
+import { tell } from '../operations/tell.ts';
 
 export interface ReaperOptions {
   /** Records a batch. Default 100. */
@@ -11,7 +12,7 @@ export interface ReaperOptions {
   /** Ends the worker, as `stop` does. */
   readonly signal?: AbortSignal;
   readonly world?: World;
-  /** Told of each batch after its commit, and of each failure. It must not throw. */
+  /** Told of each batch after its commit, and of each failure. What it throws, or rejects with, is dropped. */
   readonly onEvent?: (event: ReaperEvent) => void;
 }
 
@@ -64,10 +65,10 @@ async function work(
     try {
       const reaped = await store.transact((tx) => reap(tx, { limit: batchSize }), { label: 'reap' });
       ({ more } = reaped);
-      onEvent?.({ type: 'reaped', ...reaped });
+      tell(onEvent, { type: 'reaped', ...reaped });
     } catch (error) {
       if (error instanceof StoreClosedError) return;
-      onEvent?.({ type: 'failed', error });
+      tell(onEvent, { type: 'failed', error });
     }
     if (more) await new Promise<void>((resolve) => world.defer(resolve));
     else await pause(world, pauseMs, signal);
