@@ -82,6 +82,6 @@ function isHeldBy(queue: ClaimQueue, owner: LockOwner): boolean {
 
 function wayTo(claim: Claim, reachedFrom: ReadonlyMap<Claim, Claim | undefined>): readonly Claim[] {
   const way: Claim[] = [];
-  for (let at: Claim | undefined = claim; at !== undefined; at = reachedFrom.get(at)) way.unshift(at);
-  return way;
+  for (let at: Claim | undefined = claim; at !== undefined; at = reachedFrom.get(at)) way.push(at);
+  return way.reverse();
 }
