@@ -46,10 +46,15 @@ describe('identifyCallers', () => {
       ['GET', '/metrics'],
     ] as const;
     for (const [method, path] of routes) {
-      for (const headers of [{}, { authorization: 'Bearer wrong' }, { authorization: `Basic ${acmeOld.apiKey}` }]) {
+      for (const [authorization, problem, challenge] of [
+        [undefined, 'api-key-missing', 'Bearer'],
+        [`Basic ${acmeOld.apiKey}`, 'api-key-missing', 'Bearer'],
+        ['Bearer wrong', 'api-key-unknown', 'Bearer error="invalid_token"'],
+      ] as const) {
+        const headers: Record<string, string> = authorization === undefined ? {} : { authorization };
         const refusal = await send(method, path, { headers, ...(method === 'PUT' ? { body: '{' } : {}) });
-        expect([refusal.status, problemOf(refusal)]).toEqual([401, 'api-key-missing']);
-        expect(refusal.headers.get('www-authenticate')).toBe('Bearer');
+        expect([refusal.status, problemOf(refusal)]).toEqual([401, problem]);
+        expect(refusal.headers.get('www-authenticate')).toBe(challenge);
       }
     }
     for (const open of ['/healthz', '/readyz', '/openapi.json', '/docs/'])

@@ -18,13 +18,16 @@ export function identifyCallers(app: FastifyInstance, apiKeys: ApiKeys | undefin
   if (apiKeys === undefined) return;
   // Before the body is read: a stranger's body is none of our business.
   app.addHook('onRequest', async (request, reply) => {
-    const tenant = apiKeys.tenantOf(bearerToken(request.headers.authorization) ?? '');
+    const apiKey = bearerToken(request.headers.authorization);
+    const tenant = apiKey === undefined ? undefined : apiKeys.tenantOf(apiKey);
     if (tenant !== undefined) {
       request.tenant = tenant;
       return undefined;
     }
-    reply.header('www-authenticate', 'Bearer');
-    return sendProblem(reply, 'api-key-missing', 'send `Authorization: Bearer` with an API key of this service');
+    // RFC 6750, section 3: who sent no token is not told of an error.
+    reply.header('www-authenticate', apiKey === undefined ? 'Bearer' : 'Bearer error="invalid_token"');
+    const detail = 'send `Authorization: Bearer` with an API key of this service';
+    return sendProblem(reply, apiKey === undefined ? 'api-key-missing' : 'api-key-unknown', detail);
   });
 }
 

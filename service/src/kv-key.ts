@@ -12,7 +12,10 @@ export type KeyOutcome =
  */
 export function keyOfTarget(target: string): KeyOutcome {
   // The route has matched, so the key begins behind the third slash, however the first two parts were encoded.
-  return decodeKey(pathOf(target).split('/').slice(3).join('/'));
+  const encoded = pathOf(target).split('/').slice(3).join('/');
+  return encoded === ''
+    ? { outcome: 'refused', reason: 'the key is empty; the list is at /v1/kv' }
+    : decodeKey(encoded);
 }
 
 export function decodeKey(encoded: string): KeyOutcome {

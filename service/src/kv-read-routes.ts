@@ -5,12 +5,15 @@ import { checkKey, keyOfTarget } from './kv-key.ts';
 import { kvKey } from './kv-space.ts';
 import type { Page, Paging, RangeQuery } from './paging.ts';
 import { entityTag, evaluate, parsePreconditions } from './preconditions.ts';
+import { queryProblem } from './problem.ts';
 import { parseQuery } from './query.ts';
-import { sendJson, sendProblem } from './send.ts';
+import { sendJson, sendProblem, sendProblemDocument } from './send.ts';
 import { serviceLimits } from './service-limits.ts';
 
 export function addKvReadRoutes(app: FastifyInstance, { store, paging }: { store: Store; paging: Paging }): void {
   app.get('/v1/kv/*', async (request, reply) => {
+    const queried = parseQuery(request.originalUrl, []);
+    if (queried.outcome === 'refused') return sendProblemDocument(reply, queryProblem(queried));
     const named = keyOfTarget(request.originalUrl);
     if (named.outcome === 'refused') return sendProblem(reply, 'kv-key-invalid', named.reason);
     const parsed = parsePreconditions(request.headers);
@@ -29,8 +32,7 @@ export function addKvReadRoutes(app: FastifyInstance, { store, paging }: { store
   app.get('/v1/kv', async (request, reply) => {
     const parsed = parseRangeQuery(request.originalUrl);
     if (parsed.outcome === 'refused') {
-      const { parameter, reason } = parsed;
-      return sendProblem(reply, 'query-invalid', `${parameter}: ${reason}`, { parameter });
+      return sendProblemDocument(reply, queryProblem(parsed));
     }
     const { query, cursor } = parsed;
     if (cursor === undefined) return sendJson(reply, pageJson(await paging.firstPage(request.tenant, query)));
@@ -41,8 +43,8 @@ export function addKvReadRoutes(app: FastifyInstance, { store, paging }: { store
       case 'cursor-gone':
         return sendProblem(reply, 'cursor-gone', 'begin again without a cursor');
       case 'cursor-of-another-query': {
-        const detail = 'cursor: it belongs to another query; the next page is the same query plus the cursor';
-        return sendProblem(reply, 'query-invalid', detail, { parameter: 'cursor' });
+        const reason = 'it belongs to another query; the next page is the same query plus the cursor';
+        return sendProblemDocument(reply, queryProblem({ parameter: 'cursor', reason }));
       }
     }
   });

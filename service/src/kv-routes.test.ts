@@ -85,6 +85,30 @@ describe('PUT and GET /v1/kv/{key}', () => {
     }
   });
 
+  test('GET of no key tells where the list is', async () => {
+    const { send } = await serviceUnderTest();
+    expect((await send('GET', '/v1/kv/')).text).toContain('the list is at /v1/kv');
+  });
+
+  test('a query is refused by name, where there is none to send, and consumes no Idempotency-Key', async () => {
+    const { send } = await serviceUnderTest();
+    const headers = { 'idempotency-key': 'one' };
+    const routes = [
+      ['GET', '/v1/kv/a'],
+      ['PUT', '/v1/kv/a'],
+      ['DELETE', '/v1/kv/a'],
+      ['POST', '/v1/transactions'],
+      ['GET', '/v1/operations/one'],
+      ['POST', '/v1/operations/one/cancel'],
+    ] as const;
+    for (const [method, path] of routes) {
+      const refusal = await send(method, `${path}?ttl=5`, { headers, ...(method === 'GET' ? {} : { body: '1' }) });
+      expect([method, refusal.status, problemOf(refusal)]).toEqual([method, 400, 'query-invalid']);
+      expect(refusal.json).toMatchObject({ parameter: 'ttl' });
+    }
+    expect((await send('GET', '/v1/operations/one')).status).toBe(404);
+  });
+
   test('GET of an absent key is 404, and HEAD is GET without the body', async () => {
     const { send, put } = await serviceUnderTest();
     expect(problemOf(await send('GET', key))).toBe('kv-key-absent');

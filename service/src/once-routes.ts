@@ -8,7 +8,8 @@ import { keyOfTarget } from './kv-key.ts';
 import { deleteKey, putValue, type KvWrite } from './kv-write.ts';
 import { isJson } from './media-type.ts';
 import { parsePreconditions } from './preconditions.ts';
-import { problemResponse } from './problem.ts';
+import { problemResponse, queryProblem, responseOf } from './problem.ts';
+import { parseQuery } from './query.ts';
 import { serviceLimits } from './service-limits.ts';
 import { parseTransactionRequest, type TransactionRequest } from './transaction-request.ts';
 import { executeTransaction } from './transaction.ts';
@@ -104,6 +105,8 @@ type Judgement<T> =
   | { readonly outcome: 'refused'; readonly response: Response };
 
 function judgeWrite(request: FastifyRequest): Judgement<KvWrite> {
+  const query = parseQuery(request.originalUrl, []);
+  if (query.outcome === 'refused') return refused(responseOf(queryProblem(query)));
   const named = keyOfTarget(request.originalUrl);
   if (named.outcome === 'refused') return refused(problemResponse('kv-key-invalid', named.reason));
   const parsed = parsePreconditions(request.headers);
@@ -131,6 +134,8 @@ function judgePut(request: FastifyRequest, body: Uint8Array): Judgement<{ write:
 
 function judgeTransaction(request: FastifyRequest, body: Uint8Array): Judgement<TransactionRequest> {
   if (!isJson(request.headers)) return refused(mediaTypeUnsupported());
+  const query = parseQuery(request.originalUrl, []);
+  if (query.outcome === 'refused') return refused(responseOf(queryProblem(query)));
   const parsed = parseTransactionRequest(body);
   switch (parsed.outcome) {
     case 'ok':

@@ -45,8 +45,12 @@ export const openapiSchemas = {
     key: text,
     state: { enum: ['in-progress', 'complete', 'expired', 'cancelled'] },
     createdAt: timestamp,
-    completedAt: timestamp,
-    expiresAt: timestamp,
+    completedAt: { ...timestamp, description: 'When the outcome was committed, or the operation cancelled.' },
+    expiresAt: { ...timestamp, description: 'Until when the answer is kept for replay.' },
+    forgottenAt: {
+      ...timestamp,
+      description: 'Of a cancelled operation: until when its key is refused. null in any other state.',
+    },
     outcome: {
       description: 'The answer that a retry gets; null where there is none, or it is no longer kept.',
       anyOf: [

@@ -2,7 +2,9 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import { idempotencyKeyCharsMax } from 'semel/idempotency';
 import { keptResponse } from 'semel/http';
 import type { Operations, OperationView } from 'semel/operations';
-import { sendJson, sendProblem } from './send.ts';
+import { queryProblem } from './problem.ts';
+import { parseQuery } from './query.ts';
+import { sendJson, sendProblem, sendProblemDocument } from './send.ts';
 
 interface KeyParams {
   readonly Params: { readonly idempotencyKey: string };
@@ -13,6 +15,8 @@ export function addOperationsRoutes(app: FastifyInstance, operations: Operations
   app.get<KeyParams>('/v1/operations/:idempotencyKey', async (request, reply) => {
     const { idempotencyKey } = request.params;
     if (!isKey(idempotencyKey)) return refuseKey(reply);
+    const queried = parseQuery(request.originalUrl, []);
+    if (queried.outcome === 'refused') return sendProblemDocument(reply, queryProblem(queried));
     const view = await operations.look(request.tenant, idempotencyKey);
     if (view !== undefined) return sendJson(reply, await viewJson(idempotencyKey, view));
     const detail =
@@ -24,6 +28,8 @@ export function addOperationsRoutes(app: FastifyInstance, operations: Operations
   app.post<KeyParams>('/v1/operations/:idempotencyKey/cancel', async (request, reply) => {
     const { idempotencyKey } = request.params;
     if (!isKey(idempotencyKey)) return refuseKey(reply);
+    const queried = parseQuery(request.originalUrl, []);
+    if (queried.outcome === 'refused') return sendProblemDocument(reply, queryProblem(queried));
     return sendJson(reply, await viewJson(idempotencyKey, await operations.cancel(request.tenant, idempotencyKey)));
   });
 }
@@ -37,14 +43,18 @@ function refuseKey(reply: FastifyReply): FastifyReply {
   return sendProblem(reply, 'operation-key-invalid', 'an Idempotency-Key is 1 to 255 visible ASCII characters');
 }
 
-/** `{ key, state, createdAt, completedAt, expiresAt, outcome }`: times as RFC 3339 has them, null what there is not. */
+/**
+ * `{ key, state, createdAt, completedAt, expiresAt, forgottenAt, outcome }`: times as RFC 3339 has them, null what there is
+ * not. `expiresAt` is of an answer, which a cancelled operation has none of: `forgottenAt` is when its key is free again.
+ */
 async function viewJson(key: string, view: OperationView): Promise<string> {
   const facts = {
     key,
     state: view.state,
     createdAt: timestamp(view.createdAt),
     completedAt: timestamp('completedAt' in view ? view.completedAt : undefined),
-    expiresAt: timestamp('expiresAt' in view ? view.expiresAt : undefined),
+    expiresAt: timestamp(view.state === 'complete' || view.state === 'expired' ? view.expiresAt : undefined),
+    forgottenAt: timestamp(view.state === 'cancelled' ? view.expiresAt : undefined),
   };
   const response = view.state === 'complete' ? keptResponse(view.result) : undefined;
   const outcome = response === undefined ? 'null' : await outcomeJson(response);

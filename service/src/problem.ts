@@ -13,7 +13,8 @@ export const serviceProblems = Object.freeze({
   'precondition-invalid': { status: 400, title: 'The precondition cannot be read' },
   'operation-key-invalid': { status: 400, title: 'No operation can have this key' },
   'transaction-invalid': { status: 400, title: 'The transaction cannot be understood' },
-  'api-key-missing': { status: 401, title: 'This request needs a valid API key' },
+  'api-key-missing': { status: 401, title: 'This request needs an API key' },
+  'api-key-unknown': { status: 401, title: 'The API key is none of this service’s' },
   'caller-foreign': { status: 403, title: 'Without API keys the service is for this machine alone' },
   'route-unknown': { status: 404, title: 'There is nothing at this path' },
   'kv-key-absent': { status: 404, title: 'There is no such key' },
@@ -68,11 +69,18 @@ export function problem(name: ServiceProblem, detail: string, facts: ProblemFact
 }
 
 export function problemResponse(name: ServiceProblem, detail: string, facts?: ProblemFacts): Response {
-  const document = problem(name, detail, facts);
+  return responseOf(problem(name, detail, facts));
+}
+
+export function responseOf(document: Problem): Response {
   return new Response(JSON.stringify(document), {
     status: document.status,
     headers: { 'content-type': problemMediaType },
   });
+}
+
+export function queryProblem({ parameter, reason }: { readonly parameter: string; readonly reason: string }): Problem {
+  return problem('query-invalid', `${parameter}: ${reason}`, { parameter });
 }
 
 export function bodyTooLarge(): Problem {

@@ -22,7 +22,7 @@ export function parseQuery<Name extends string>(target: string, names: readonly 
       return {
         outcome: 'refused',
         parameter: given ?? part,
-        reason: `unknown parameter; expected ${names.join(', ')}`,
+        reason: `unknown parameter; expected ${names.length === 0 ? 'none on this path' : names.join(', ')}`,
       };
     }
     if (parameters[name] !== undefined) return { outcome: 'refused', parameter: name, reason: 'it is there twice' };

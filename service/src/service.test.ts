@@ -32,6 +32,8 @@ describe('startService', () => {
       body: { mutations: [{ add: { key: 'n', by: 1 } }], reads: ['n'] },
     };
     const first = await serviceUnderTest({ disk });
+    const earlier = { headers: { 'idempotency-key': 'zero' }, body: { mutations: [{ add: { key: 'n', by: 1 } }] } };
+    const executed = await first.send('POST', '/v1/transactions', earlier);
     disk.failSync(disk.syncs + 1);
     const unknown = await first.send('POST', '/v1/transactions', transaction);
     expect([unknown.status, problemOf(unknown)]).toEqual([503, 'commit-unknown']);
@@ -40,10 +42,15 @@ describe('startService', () => {
     // The first of the two did take effect: "nothing took effect" would be a lie.
     expect(meanwhile.text).toContain('this request executed nothing');
     expect(meanwhile.text).not.toContain('nothing took effect');
+    const acknowledged = await first.send('POST', '/v1/transactions', earlier);
+    expect([acknowledged.status, acknowledged.text]).toEqual([200, executed.text]);
+    expect(acknowledged.headers.get('idempotency-outcome')).toBe('replayed');
+    const settled = await first.send('POST', '/v1/operations/zero/cancel');
+    expect(settled.json).toMatchObject({ state: 'complete', outcome: { status: 200 } });
     const second = await serviceUnderTest({ disk: disk.kill() });
     const replayed = await second.send('POST', '/v1/transactions', transaction);
     expect([replayed.status, replayed.headers.get('idempotency-outcome')]).toEqual([200, 'replayed']);
-    expect((await second.send('GET', '/v1/kv/n')).json).toMatchObject({ value: 1 });
+    expect((await second.send('GET', '/v1/kv/n')).json).toMatchObject({ value: 2 });
   });
 
   test('startService on a full disk says to free space, before and after the restart, and loses nothing of what it answered', async () => {

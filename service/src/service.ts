@@ -126,7 +126,8 @@ function watchStore(metrics: Metrics, store: EmbeddedStore, paging: Paging): voi
 }
 
 function logStoreEvent(log: Logger, event: StoreEvent): void {
-  if (event.type === 'recovered') log.info(event, 'recovered');
+  // A torn end is no error: a crash leaves one, and no answer that left rests on it.
+  if (event.type === 'recovered') log.info(event, event.tornBytes > 0 ? 'recovered, a torn end aside' : 'recovered');
   if (event.type === 'poisoned') {
     const fault = faultForLog(event.cause);
     log.error({ fault }, `the store stopped after a failed write; ${wayToRecover(event.cause)}`);

@@ -190,6 +190,7 @@ describe('/v1/operations/{idempotencyKey}', () => {
       createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
       completedAt: expect.any(String),
       expiresAt: expect.any(String),
+      forgottenAt: null,
       outcome: { status: 200, mediaType: 'application/json', etag: null, body: executed.json },
     });
   });
@@ -223,6 +224,7 @@ describe('/v1/operations/{idempotencyKey}', () => {
     const service = await serviceUnderTest();
     const cancelled = await service.send('POST', `${path}/cancel`);
     expect([cancelled.status, cancelled.json]).toMatchObject([200, { state: 'cancelled', outcome: null }]);
+    expect(cancelled.json).toMatchObject({ expiresAt: null, forgottenAt: expect.stringMatching(/^\d{4}-/) });
     const late = await transact(service, { mutations: [{ set: { key: 'a', value: 1 } }] }, 'one');
     expect([late.status, problemOf(late)]).toEqual([409, 'cancelled']);
     expect(await valueOf(service, 'a')).toBeUndefined();
