@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { InvalidArgumentError } from 'semel';
 import { turn, until } from '../testing/manual-world.ts';
 import { constant, counter, identityOf, OperationsFixture } from '../testing/operations-fixture.ts';
 
@@ -65,6 +66,33 @@ describe('cancel', () => {
     await fixture.world.advance(5_000);
     expect(await cancelling).toMatchObject({ state: 'in-progress' });
     expect(await finish()).toMatchObject({ outcome: 'executed' });
+  });
+
+  test('with a bound of its own: it waits no longer than that', async () => {
+    const { finish } = await fixture.inFlight('k');
+    const other = await fixture.elsewhere('elsewhere');
+    const cancelling = ['k', 'elsewhere'].map((key) => fixture.operations.cancel('acme', key, { waitMs: 10 }));
+    await fixture.world.advance(10);
+    for (const view of await Promise.all(cancelling)) expect(view).toMatchObject({ state: 'in-progress' });
+    await Promise.all([finish(), other.finish()]);
+    const wrong = fixture.operations.cancel('acme', 'k', { waitMs: -1 });
+    await expect(wrong).rejects.toThrow(InvalidArgumentError);
+  });
+
+  test('whose signal fires, while it waits here or for another process, burns nothing', async () => {
+    const { finish } = await fixture.inFlight('k');
+    const other = await fixture.elsewhere('elsewhere');
+    const stopping = new AbortController();
+    const cancelling = ['k', 'elsewhere'].map((key) =>
+      fixture.operations.cancel('acme', key, { signal: stopping.signal }),
+    );
+    const ended = Promise.allSettled(cancelling);
+    await turn();
+    stopping.abort();
+    for (const end of await ended) expect(end).toMatchObject({ status: 'rejected', reason: { code: 'aborted' } });
+    expect(await finish()).toMatchObject({ outcome: 'executed' });
+    await other.finish();
+    expect(await fixture.operations.look('acme', 'elsewhere')).toMatchObject({ state: 'complete' });
   });
 
   test('during a run elsewhere: it says so after its bound', async () => {

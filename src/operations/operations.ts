@@ -44,6 +44,13 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface CancelOptions {
+  /** How long to wait for one in flight. Default: as long as a duplicate. */
+  readonly waitMs?: number;
+  /** Ends the waiting. The commit of a burnt key, once under way, may then be unknown; another cancel tells. */
+  readonly signal?: AbortSignal;
+}
+
 export interface OperationEvent {
   readonly scope: string;
   readonly key: string;
@@ -84,8 +91,12 @@ export interface Operations<Tx extends Transaction = Transaction> {
   run(identity: Identity, execute: (tx: Tx) => Promise<Execution>, options?: RunOptions): Promise<Outcome>;
   /** `undefined` means *not seen yet*, or forgotten; never that it did not happen. Of other processes it sees what is complete. */
   look(scope: string, key: string): Promise<OperationView | undefined>;
-  /** Settles an operation: waits a bounded time for one in flight, then tells its outcome, or burns the key where there is none. */
-  cancel(scope: string, key: string): Promise<OperationView>;
+  /**
+   * Settles an operation: waits a bounded time for one in flight, then tells its outcome, or burns the key where there is none.
+   *
+   * @throws InvalidArgumentError; AbortedError; faults of the store
+   */
+  cancel(scope: string, key: string, options?: CancelOptions): Promise<OperationView>;
 }
 
 /** Longer than a request is worth waiting for: most clients and proxies give up after 30 s, and what is left then only holds locks. */
@@ -199,21 +210,26 @@ class StoreOperations<Tx extends Transaction> implements Operations<Tx> {
     return known ?? (flight && { state: 'in-progress', createdAt: flight.startedAt });
   }
 
-  async cancel(scope: string, key: string): Promise<OperationView> {
+  async cancel(scope: string, key: string, options: CancelOptions = {}): Promise<OperationView> {
     const name = { scope, key };
     checkName(name);
-    const { world, waitMs, deadlineMs, policy } = this.#settings;
+    requireTimeout('waitMs', options.waitMs);
+    const { world, deadlineMs, policy } = this.#settings;
+    const { waitMs = this.#settings.waitMs, signal } = options;
     const startedMs = world.monotonicMs();
     const flight = this.#table.find(name);
-    if (flight !== undefined && (await this.#table.watch(flight, { world, waitMs })) === 'late') {
+    if (flight !== undefined && (await this.#table.watch(flight, { world, waitMs, signal })) === 'late') {
       return { state: 'in-progress', createdAt: flight.startedAt };
     }
-    const known = await this.#store.read((tx) => look(tx, name));
+    const bounds = { timeoutMs: deadlineMs, ...(signal === undefined ? {} : { signal }) };
+    const known = await this.#store.read((tx) => look(tx, name), bounds);
     if (known !== undefined) return known;
     const lockTimeoutMs = Math.max(0, waitMs - (world.monotonicMs() - startedMs));
-    const options = { policy, lockTimeoutMs };
     try {
-      return await this.#store.transact((tx) => cancel(tx, name, options), { timeoutMs: deadlineMs, label: 'cancel' });
+      return await this.#store.transact((tx) => cancel(tx, name, { policy, lockTimeoutMs }), {
+        ...bounds,
+        label: 'cancel',
+      });
     } catch (error) {
       if (!(error instanceof LockTimeoutError)) throw error;
       return { state: 'in-progress', createdAt: this.#table.find(name)?.startedAt };
