@@ -1,5 +1,8 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
+import { realWorld } from 'semel';
 import { expect, test } from 'vitest';
+import { makeApiKey } from './api-keys.ts';
+import { openapiHeaders } from './openapi-headers.ts';
 import { openapi } from './openapi.ts';
 import { serviceUnderTest, type Answered, type SendOptions } from './service-under-test.ts';
 
@@ -12,7 +15,11 @@ function expectDescribed(template: string, method: string, { status, headers, te
   const item = openapi().paths[template as keyof ReturnType<typeof openapi>['paths']];
   const { responses } = Object(Reflect.get(item, method));
   const statusKey = Object.hasOwn(responses, status) ? String(status) : 'default';
-  const { content } = responses[statusKey];
+  const { content, headers: described = {} } = responses[statusKey];
+  for (const name of Object.keys(openapiHeaders)) {
+    const present = headers.has(name);
+    expect(present && !Object.hasOwn(described, name), `${method} ${template} ${status} ${name}`).toBe(false);
+  }
   if (content === undefined) return expect(text).toBe('');
   const mediaType = headers.get('content-type')?.split(';', 1)[0] ?? '';
   expect(Object.keys(content), `${method} ${template} ${status}`).toContain(mediaType);
@@ -70,7 +77,48 @@ test('openapi describes the answers that the service gives', async () => {
     met.add(answered.status);
     expectDescribed(template, method, answered);
   }
+  expectDescribed('/v1/kv/{key}', 'get', await send('PATCH', '/v1/kv/a'));
   expect([...met].sort((one, other) => one - other)).toEqual([200, 201, 204, 304, 400, 404, 409, 410, 412, 413, 415]);
+});
+
+test('openapi describes every field of an answer that says something, and who may not ask', async () => {
+  const { send, disk, put } = await serviceUnderTest();
+  await put('a', 1);
+  const headers = { 'idempotency-key': 'one' };
+  const fields = new Set<string>();
+  const meet = (template: string, method: string, answered: Answered): void => {
+    expectDescribed(template, method, answered);
+    for (const name of Object.keys(openapiHeaders)) if (answered.headers.has(name)) fields.add(name);
+  };
+  meet('/v1/kv/{key}', 'get', await send('GET', '/v1/kv/a'));
+  meet('/v1/kv/{key}', 'get', await send('PATCH', '/v1/kv/a'));
+  for (const _ of ['executed', 'replayed']) {
+    meet('/v1/kv/{key}', 'put', await send('PUT', '/v1/kv/b', { headers, body: '1' }));
+  }
+  meet('/v1/kv/{key}', 'get', await send('GET', '/v1/kv/a', { headers: { origin: 'https://evil.example' } }));
+  disk.failSync(disk.syncs + 1);
+  for (const [key, status] of [
+    ['two', 503],
+    ['three', 503],
+    ['one', 409],
+  ] as const) {
+    const refusal = await send('PUT', '/v1/kv/a', { headers: { 'idempotency-key': key }, body: '2' });
+    expect(refusal.status).toBe(status);
+    meet('/v1/kv/{key}', 'put', refusal);
+  }
+  const locked = await serviceUnderTest({ apiKeys: [makeApiKey('acme', realWorld).entry] });
+  const openPaths = new Set(['/healthz', '/readyz', '/openapi.json']);
+  for (const [template, item] of Object.entries(openapi().paths)) {
+    for (const method of ['get', 'put', 'post', 'delete']) {
+      if (!Object.hasOwn(item, method)) continue;
+      const { responses } = Object(Reflect.get(item, method));
+      expect([template, method, Object.hasOwn(responses, '401')]).toEqual([template, method, !openPaths.has(template)]);
+      const answered = await locked.send(method.toUpperCase(), template.replaceAll(/\{.*?\}/g, 'x'));
+      if (!openPaths.has(template)) expect(answered.status).toBe(401);
+      meet(template, method, answered);
+    }
+  }
+  expect([...fields].toSorted()).toEqual(Object.keys(openapiHeaders).toSorted());
 });
 
 test('openapi has an example of a transaction that fits its schema', () => {

@@ -1,6 +1,8 @@
 import { problemBase, problems } from 'semel/http';
+import { headerRefs, onceHeaders, openapiHeaders, type HeaderName } from './openapi-headers.ts';
+import { authRefusals, dataRefusals, onceRefusals, refusals, storeRefusals } from './openapi-refusals.ts';
 import { openapiSchemas } from './openapi-schemas.ts';
-import { serviceProblems, type ServiceProblem } from './problem.ts';
+import { serviceProblems } from './problem.ts';
 import { serviceLimits } from './service-limits.ts';
 
 /** The OpenAPI 3.1 description. A test holds it against the routes that there are and the answers that they give. */
@@ -36,7 +38,11 @@ export function openapi() {
         },
       },
       '/metrics': {
-        get: { ...plain('Metrics, as Prometheus reads them', 'text/plain'), security: [{}, { apiKey: [] }] },
+        get: {
+          ...plain('Metrics, as Prometheus reads them', 'text/plain'),
+          security: [{}, { apiKey: [] }],
+          responses: { ...ok('text/plain'), ...refusals(...authRefusals) },
+        },
       },
       '/openapi.json': { get: plain('This description', 'application/json') },
     },
@@ -49,6 +55,7 @@ export function openapi() {
         },
       },
       schemas: openapiSchemas,
+      headers: openapiHeaders,
     },
   };
 }
@@ -127,9 +134,15 @@ function getKey() {
     summary: 'The value of a key',
     parameters: [condition('If-Match'), condition('If-None-Match')],
     responses: {
-      '200': { ...content('The entry; `ETag` is its version in quotes', 'Entry') },
-      '304': { description: 'It still has a version that If-None-Match names' },
-      ...refusals('kv-key-invalid', 'precondition-invalid', 'kv-key-absent', 'precondition-failed'),
+      '200': content('The entry', 'Entry', ['ETag']),
+      '304': { description: 'It still has a version that If-None-Match names', headers: headerRefs(['ETag']) },
+      ...dataRefusals(
+        'kv-key-invalid',
+        'query-invalid',
+        'precondition-invalid',
+        'kv-key-absent',
+        'precondition-failed',
+      ),
     },
   };
 }
@@ -145,14 +158,20 @@ function putKey() {
     parameters: [condition('If-Match'), condition('If-None-Match'), idempotencyKey(false)],
     requestBody: { required: true, content: { 'application/json': { schema: {} } } },
     responses: {
-      '200': content('The key was there and has a new value', 'Written'),
-      '201': content('The key was absent and has a value now', 'Written'),
-      ...refusals(...writeRefusals, 'json-invalid', 'body-too-large', 'limit-exceeded', 'media-type-unsupported'),
+      '200': content('The key was there and has a new value', 'Written', ['ETag', ...onceHeaders]),
+      '201': content('The key was absent and has a value now', 'Written', ['ETag', ...onceHeaders]),
+      ...onceRefusals(
+        'kv-key-invalid',
+        'query-invalid',
+        'precondition-invalid',
+        'precondition-failed',
+        'json-invalid',
+        'limit-exceeded',
+        'media-type-unsupported',
+      ),
     },
   };
 }
-
-const writeRefusals = ['kv-key-invalid', 'precondition-invalid', 'precondition-failed', 'contended'] as const;
 
 function deleteKey() {
   return {
@@ -161,7 +180,10 @@ function deleteKey() {
     summary: 'Delete a key',
     description: 'An absent key is as good as a deleted one: 204 as well, so that a retry is no error.',
     parameters: [condition('If-Match'), condition('If-None-Match'), idempotencyKey(false)],
-    responses: { '204': { description: 'The key is absent now' }, ...refusals(...writeRefusals) },
+    responses: {
+      '204': { description: 'The key is absent now', headers: headerRefs(onceHeaders) },
+      ...onceRefusals('kv-key-invalid', 'query-invalid', 'precondition-invalid', 'precondition-failed'),
+    },
   };
 }
 
@@ -197,7 +219,7 @@ function listKeys() {
       parameter('reverse', 'From the end of the range to its start.', { type: 'boolean', default: false }),
       parameter('cursor', 'From the page before.'),
     ],
-    responses: { '200': content('A page', 'Page'), ...refusals('query-invalid', 'cursor-gone') },
+    responses: { '200': content('A page', 'Page'), ...dataRefusals('query-invalid', 'cursor-gone') },
   };
 }
 
@@ -229,17 +251,15 @@ function transact() {
       },
     },
     responses: {
-      '200': content('It took effect', 'Transacted'),
-      ...refusals(
+      '200': content('It took effect', 'Transacted', onceHeaders),
+      ...onceRefusals(
+        'query-invalid',
         'json-invalid',
         'transaction-invalid',
         'check-failed',
         'add-refused',
-        'body-too-large',
         'limit-exceeded',
         'media-type-unsupported',
-        'contended',
-        'commit-unknown',
       ),
     },
   };
@@ -253,7 +273,7 @@ function lookUp() {
     description: '404 means *not seen yet*, never *did not happen*.',
     responses: {
       '200': content('What is known', 'Operation'),
-      ...refusals('operation-key-invalid', 'operation-not-seen'),
+      ...dataRefusals('operation-key-invalid', 'query-invalid', 'operation-not-seen'),
     },
   };
 }
@@ -266,7 +286,10 @@ function cancel() {
     description:
       'Where the operation is complete, nothing changes and its outcome is told. Where it is not known, its key is burnt: a ' +
       'request that arrives later with it is refused. `in-progress` means that it could not be settled yet; ask again.',
-    responses: { '200': content('What holds now', 'Operation'), ...refusals('operation-key-invalid') },
+    responses: {
+      '200': content('What holds now', 'Operation'),
+      ...dataRefusals('operation-key-invalid', 'query-invalid', ...storeRefusals),
+    },
   };
 }
 
@@ -278,24 +301,10 @@ function ok(mediaType: string) {
   return { '200': { description: 'It does', content: { [mediaType]: { schema: {} } } } };
 }
 
-function content(description: string, schema: keyof typeof openapiSchemas) {
-  return { description, content: { 'application/json': { schema: { $ref: `#/components/schemas/${schema}` } } } };
-}
-
-/** The named problems by status; and what any request can meet. */
-function refusals(...names: readonly ServiceProblem[]): Record<string, object> {
-  const byStatus = new Map<number, ServiceProblem[]>();
-  for (const name of names)
-    byStatus.set(serviceProblems[name].status, [...(byStatus.get(serviceProblems[name].status) ?? []), name]);
-  const schema = { $ref: '#/components/schemas/Problem' };
-  const refusal = (description: string): object => ({
-    description,
-    content: { 'application/problem+json': { schema } },
-  });
+function content(description: string, schema: keyof typeof openapiSchemas, headers: readonly HeaderName[] = []) {
   return {
-    ...Object.fromEntries(
-      [...byStatus].map(([status, named]) => [status, refusal(named.map((name) => `\`${name}\``).join(', '))]),
-    ),
-    default: refusal('Any other problem'),
+    description,
+    ...(headers.length === 0 ? {} : { headers: headerRefs(headers) }),
+    content: { 'application/json': { schema: { $ref: `#/components/schemas/${schema}` } } },
   };
 }
