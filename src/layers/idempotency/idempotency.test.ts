@@ -8,7 +8,6 @@ import {
   defaultRetentionMs,
   fingerprint,
   look,
-  recall,
   reap,
   retentionPolicy,
   type Claim,
@@ -218,30 +217,6 @@ describe('cancel', () => {
     await world.advance(1_000);
     expect(await cancelled('k')).toMatchObject({ state: 'expired' });
     expect(await allEntries()).toEqual(before);
-  });
-});
-
-describe('recall', () => {
-  test.each(['refuse', 'execute'] as const)('answers as claim does, where the policy says %s', async (onExpired) => {
-    const policy = retentionPolicy({ ...retention, onExpired });
-    const same = async (identity: Identity, state: string | undefined): Promise<void> => {
-      const recalled = await store.read((tx) => recall(tx, identity, { policy }));
-      expect(recalled?.state).toBe(state);
-      const answer = await store.transact((tx) => claim(tx, identity, { policy }));
-      if (state === undefined) expect(answer.state).toBe('absent');
-      else expect(recalled).toEqual(answer);
-    };
-    await same(identityOf('k'), undefined);
-    await executed('k', 'done');
-    await store.transact((tx) => cancel(tx, identityOf('burnt'), { policy }));
-    await same(identityOf('k'), 'complete');
-    await same(identityOf('k', { payload: 'other' }), 'mismatch');
-    await same(identityOf('burnt'), 'cancelled');
-    await world.advance(1_000);
-    await same(identityOf('k'), onExpired === 'execute' ? undefined : 'expired');
-    await world.advance(500);
-    await same(identityOf('k'), undefined);
-    await same(identityOf('burnt'), undefined);
   });
 });
 
