@@ -38,8 +38,8 @@ export interface Transaction extends ReadTransaction {
   /** Holds a key or a range until the attempt ends. Taken before the first read, it precedes the snapshot. */
   lock(target: Key | Range, options?: LockOptions): Promise<void>;
   /**
-   * Waits for whatever the commit would have to wait for, so that it follows at once. For who must know, before the
-   * commit, when it will have been.
+   * Locks what it has written, and so waits for whatever the commit would have to wait for; the commit then follows at
+   * once. For who must know, before the commit, when it will have been.
    */
   prepare(): Promise<void>;
   /**

@@ -127,7 +127,7 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
       return this.settled();
     }
     this.database.requireHealth();
-    await this.prepare(buffer);
+    if (this.database.locks.blocksWrites(this.owner, buffer.keys())) await this.prepare(buffer);
     // Abandoned in the very turn in which the last lock was granted.
     if (this.#state !== 'committing') throw new TransactionClosedError('its attempt has ended');
     const sequence = this.#install(buffer);
@@ -150,10 +150,8 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
     return this.database.journal.whenDurable(this.#seen);
   }
 
-  async prepare(buffer: WriteBuffer): Promise<void> {
-    const { locks } = this.database;
-    if (!locks.blocksWrites(this.owner, buffer.keys())) return;
-    await locks.acquire(this.owner, Array.from(buffer.keys(), keyTarget));
+  prepare(buffer: WriteBuffer): Promise<void> {
+    return this.database.locks.acquire(this.owner, Array.from(buffer.keys(), keyTarget));
   }
 
   /** Synchronous from the first comparison to the last write: nothing can come between. */

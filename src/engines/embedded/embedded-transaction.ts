@@ -253,7 +253,7 @@ export interface TransactionContext {
   registerScan(range: ReadRange): void;
   /** What was told to fit, and is not among the writes any more. */
   registerBounds(key: EncodedKey, additions: readonly Addition[]): void;
-  /** Waits for the locks that a commit of these writes would wait for. */
+  /** Locks what a commit of these writes would have to wait for. */
   prepare(buffer: WriteBuffer): Promise<void>;
   /** The attempt cannot commit any more, since this key changed; another attempt can. */
   fail(key: EncodedKey): Error;
