@@ -1,4 +1,9 @@
-import type { JsonBounds } from './json.ts';
+export interface JsonBounds {
+  /** Levels of arrays and objects. */
+  readonly depthMax: number;
+  /** Values in all: the document, and every item and member in it. */
+  readonly nodesMax: number;
+}
 
 /** Carries a refusal up out of the recursion; it never leaves `parseJson`. */
 export class Refusal extends Error {

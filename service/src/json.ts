@@ -1,14 +1,7 @@
-import { JsonScan, Refusal } from './json-scan.ts';
+import { JsonScan, Refusal, type JsonBounds } from './json-scan.ts';
 
 /** What JSON can say, and nothing else. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
-
-export interface JsonBounds {
-  /** Levels of arrays and objects. */
-  readonly depthMax: number;
-  /** Values in all: the document, and every item and member in it. */
-  readonly nodesMax: number;
-}
 
 export type JsonOutcome =
   | { readonly outcome: 'ok'; readonly value: Json }

@@ -12,8 +12,9 @@ export const serviceLimits = Object.freeze({
   /** The body of a DELETE, which means nothing, but tells one request under an Idempotency-Key from another. */
   deleteBodyBytesMax: 16_384,
   /**
-   * Values in a body, each item and member counted. Some of the work is by the value and not by the byte: at 4 MiB of `[1,1,…]`
-   * it would hold up everybody for most of a second, and at this many for some tens of milliseconds.
+   * Values in a body, each item and member counted. kv counts nine bytes for each, so none that a `PUT` could store has more.
+   * Some of the work is by the value and not by the byte: at 4 MiB of `[1,1,…]` it would hold up everybody for most of a
+   * second, and at this many for some tens of milliseconds.
    */
   jsonNodesMax: 131_072,
   /** A tenant's name, in bytes of UTF-8: it is part of each of its keys. */
