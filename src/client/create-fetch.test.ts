@@ -1,9 +1,17 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { createFetch, type ClientOptions, type OperationUnknownError } from 'semel/client';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { answer, FaultyServer, hang, problem, reset, resetHalfway, type Reaction } from '../testing/faulty-server.ts';
+import {
+  answer,
+  FaultyServer,
+  hang,
+  problem,
+  reset,
+  resetHalfway,
+  type Reaction,
+} from '../testing/faulty-server.harness.ts';
 import { until } from '../testing/manual-world.ts';
-import { SkippingEnvironment } from '../testing/skipping-environment.ts';
+import { SkippingEnvironment } from '../testing/skipping-environment.harness.ts';
 import { defaults } from './create-fetch.ts';
 
 const ok = answer(201, { 'idempotency-outcome': 'executed' }, 'done');

@@ -4,8 +4,8 @@ import { openStore } from 'semel/embedded';
 import { createOnce } from 'semel/fastify';
 import { createOperations } from 'semel/operations';
 import { expect, onTestFinished, test } from 'vitest';
-import { FaultyServer, forward, loseAnswer, reset, type Reaction } from '../testing/faulty-server.ts';
-import { SkippingEnvironment } from '../testing/skipping-environment.ts';
+import { FaultyServer, forward, loseAnswer, reset, type Reaction } from '../testing/faulty-server.harness.ts';
+import { SkippingEnvironment } from '../testing/skipping-environment.harness.ts';
 
 /** A shop on a store in memory that takes orders once, and settles them; before it a proxy that fails as it is told. */
 async function shop() {

@@ -1,7 +1,7 @@
 import { createFetch, type ClientOptions, type OperationUnknownError } from 'semel/client';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { answer, FaultyServer, reset, type Reaction } from '../testing/faulty-server.ts';
-import { SkippingEnvironment } from '../testing/skipping-environment.ts';
+import { answer, FaultyServer, reset, type Reaction } from '../testing/faulty-server.harness.ts';
+import { SkippingEnvironment } from '../testing/skipping-environment.harness.ts';
 
 async function against(reactions: readonly Reaction[], options: ClientOptions = {}) {
   const server = await FaultyServer.start(...reactions);

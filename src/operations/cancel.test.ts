@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { InvalidArgumentError } from 'semel';
 import { turn, until } from '../testing/manual-world.ts';
-import { constant, counter, identityOf, OperationsFixture } from '../testing/operations-fixture.ts';
+import { constant, counter, identityOf, OperationsFixture } from '../testing/operations-fixture.harness.ts';
 
 let fixture: OperationsFixture;
 

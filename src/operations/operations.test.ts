@@ -9,7 +9,7 @@ import {
 } from 'semel';
 import type { Execution } from 'semel/operations';
 import { turn } from '../testing/manual-world.ts';
-import { constant, counter, identityOf, OperationsFixture } from '../testing/operations-fixture.ts';
+import { constant, counter, identityOf, OperationsFixture } from '../testing/operations-fixture.harness.ts';
 
 let fixture: OperationsFixture;
 
