@@ -1,0 +1,13 @@
+import type { Claim } from '../claim.ts';
+import { protectedRoute, unprotectedRoute } from '../http/route.ts';
+
+export const claim: Claim = {
+  name: 'http-route',
+  title: 'A protected HTTP route',
+  unit: 'requests/s',
+  work: 'POST to a Fastify server on loopback: it adds to one of 1,000 accounts, durably, and answers 201 with JSON.',
+  inFlight: [64],
+  contenders: { protected: protectedRoute, 'floor: unprotected': unprotectedRoute },
+  expectations: [{ subject: 'protected', against: ['floor: unprotected'], inFlight: [64], atLeast: 0.8 }],
+  limitedBy: 'One core.',
+};

@@ -1,0 +1,93 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Claim } from './claim.ts';
+import type { Report, Turn } from './contender.ts';
+
+/** What was measured of one claim. */
+export interface Figures {
+  readonly claim: Claim;
+  readonly rows: readonly Row[];
+}
+
+/** One contender at one number in flight: what it did a second, in each round. */
+export interface Row {
+  readonly contender: string;
+  readonly inFlight: number;
+  readonly perSecond: readonly number[];
+}
+
+export interface Measuring {
+  readonly rounds: number;
+  readonly turnMs: number;
+  /** Emptied before and after. */
+  readonly directory: string;
+}
+
+/**
+ * Opens all contenders, then lets them take turns, A B C A B C …, so that whatever else the machine does meanwhile falls on
+ * each alike. A round that nobody counts comes first.
+ */
+export async function measure(claim: Claim, { rounds, turnMs, directory }: Measuring): Promise<Figures> {
+  await rm(directory, { recursive: true, force: true });
+  const running: Running[] = [];
+  try {
+    for (const name of Object.keys(claim.contenders)) running.push(await start(claim, name, directory));
+    const rows: Row[] = [];
+    for (const inFlight of claim.inFlight) {
+      const perSecond = new Map(running.map(({ name }) => [name, [] as number[]]));
+      for (let round = 0; round <= rounds; round++) {
+        for (const { name, child } of running) {
+          const rate = await turn(child, { inFlight, durationMs: turnMs });
+          if (round > 0) perSecond.get(name)?.push(rate);
+        }
+      }
+      for (const [contender, figures] of perSecond) rows.push({ contender, inFlight, perSecond: figures });
+    }
+    return { claim, rows };
+  } finally {
+    await Promise.all(running.map(stop));
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+interface Running {
+  readonly name: string;
+  readonly child: ChildProcess;
+}
+
+async function start(claim: Claim, name: string, parent: string): Promise<Running> {
+  const directory = join(parent, name.replaceAll(/[^a-z0-9]+/gi, '-'));
+  await mkdir(directory, { recursive: true });
+  const child = fork(join(import.meta.dirname, 'contender.ts'), [claim.name, name, directory]);
+  await nextReport(child);
+  return { name, child };
+}
+
+async function turn(child: ChildProcess, order: Turn): Promise<number> {
+  child.send(order);
+  const report = await nextReport(child);
+  if (report.kind !== 'measured') throw new Error('a contender measured nothing in its turn');
+  const { operations, elapsedMs } = report.measured;
+  return (operations / elapsedMs) * 1_000;
+}
+
+function nextReport(child: ChildProcess): Promise<Report> {
+  return new Promise((resolve, reject) => {
+    const onExit = (): void =>
+      reject(new Error(`contender ${child.spawnargs.slice(-3).join(' ')} ended before its time`));
+    child.once('exit', onExit);
+    child.once('message', (report: Report) => {
+      child.off('exit', onExit);
+      resolve(report);
+    });
+  });
+}
+
+function stop({ child }: Running): Promise<void> {
+  return new Promise((resolve) => {
+    if (child.exitCode !== null) return resolve();
+    child.once('exit', () => resolve());
+    child.disconnect();
+  });
+}
