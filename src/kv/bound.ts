@@ -8,7 +8,7 @@ export class Bound {
   #expire: ((fault: SemelError) => void) | undefined;
   readonly #cancelTimer: (() => void) | undefined;
   readonly #signal: AbortSignal | undefined;
-  readonly #onAbort = (): void => this.#end(new AbortedError({ cause: this.#signal?.reason }));
+  readonly #onAbort: (() => void) | undefined;
   #fault: SemelError | undefined;
 
   /** @throws InvalidArgumentError; AbortedError where the signal has fired already */
@@ -20,7 +20,10 @@ export class Bound {
     this.#expired = new Promise((_, reject) => (this.#expire = reject));
     // Whoever races against it hears of it; nobody else has to.
     this.#expired.catch(() => undefined);
-    signal?.addEventListener('abort', this.#onAbort, { once: true });
+    if (signal !== undefined) {
+      this.#onAbort = () => this.#end(new AbortedError({ cause: signal.reason }));
+      signal.addEventListener('abort', this.#onAbort, { once: true });
+    }
     if (timeoutMs === undefined) return;
     this.#cancelTimer = world.after(timeoutMs, () => this.#end(new DeadlineExceededError(timeoutMs)));
   }
@@ -37,7 +40,7 @@ export class Bound {
 
   close(): void {
     this.#cancelTimer?.();
-    this.#signal?.removeEventListener('abort', this.#onAbort);
+    if (this.#onAbort !== undefined) this.#signal?.removeEventListener('abort', this.#onAbort);
   }
 
   #end(fault: SemelError): void {

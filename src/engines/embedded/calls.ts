@@ -19,17 +19,29 @@ export class Calls {
   }
 
   /** Runs a call that closing may end before its time. */
-  async run<T>(act: (call: Call) => Promise<T>): Promise<T> {
-    this.requireOpen();
-    const { promise, reject } = Promise.withResolvers<never>();
-    const call: Call = { fence: undefined, reject };
-    this.#running.add(call);
-    try {
-      return await Promise.race([act(call), promise]);
-    } finally {
-      this.#running.delete(call);
-      if (this.#running.size === 0) this.#onIdle?.();
-    }
+  run<T>(act: (call: Call) => Promise<T>): Promise<T> {
+    // One promise and two callbacks, where a race would make some ten objects, for each call.
+    return new Promise((resolve, reject) => {
+      this.requireOpen();
+      const call: Call = { fence: undefined, reject };
+      this.#running.add(call);
+      act(call).then(
+        (result) => {
+          this.#end(call);
+          resolve(result);
+        },
+        (error: unknown) => {
+          this.#end(call);
+          // oxlint-disable-next-line prefer-promise-reject-errors -- whatever the call was rejected with
+          reject(error);
+        },
+      );
+    });
+  }
+
+  #end(call: Call): void {
+    this.#running.delete(call);
+    if (this.#running.size === 0) this.#onIdle?.();
   }
 
   async close(world: World, options: ReadOptions = {}): Promise<void> {

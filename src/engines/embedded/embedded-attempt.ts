@@ -28,26 +28,33 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
   readonly database: Database;
   readonly isolation: Isolation;
   readonly age: number;
-  readonly owner: LockOwner;
   readonly tx: EmbeddedTransaction;
   #state: 'running' | 'committing' | 'ended' = 'running';
+  readonly #label: string | undefined;
+  /** Made when it is first needed, as the sets below are: most attempts hold no lock, and each would cost them garbage. */
+  #owner: LockOwner | undefined;
   #fault: RetryableFault | undefined;
   #installed = false;
   #snapshot: Snapshot | undefined;
   #now: number | undefined;
   #version: number | undefined;
   #seen = 0;
-  readonly #scansPinned = new Set<Snapshot>();
-  readonly #keysRead = new Set<EncodedKey>();
-  readonly #rangesRead: ReadRange[] = [];
-  readonly #boundsTold: { readonly key: EncodedKey; readonly additions: readonly Addition[] }[] = [];
+  #scansPinned: Set<Snapshot> | undefined;
+  #keysRead: Set<EncodedKey> | undefined;
+  #rangesRead: ReadRange[] | undefined;
+  #boundsTold: { readonly key: EncodedKey; readonly additions: readonly Addition[] }[] | undefined;
 
   constructor(database: Database, options: AttemptOptions, number: number) {
     this.database = database;
     this.isolation = options.isolation;
     this.age = options.age ?? number;
-    this.owner = new LockOwner(options.label ?? `transaction ${this.age}`, this.age, (fault) => (this.#fault = fault));
+    this.#label = options.label;
     this.tx = new EmbeddedTransaction(this);
+  }
+
+  get owner(): LockOwner {
+    this.#owner ??= new LockOwner(this.#label ?? `transaction ${this.age}`, this.age, (fault) => (this.#fault = fault));
+    return this.#owner;
   }
 
   get fault(): RetryableFault | undefined {
@@ -82,9 +89,10 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
     const sequence = this.view();
     if (this.isolation !== 'read-committed') return { sequence, release: () => undefined };
     const pinned = this.database.pin('writer');
+    this.#scansPinned ??= new Set();
     this.#scansPinned.add(pinned);
     const release = (): void => {
-      if (this.#scansPinned.delete(pinned)) this.database.unpin(pinned);
+      if (this.#scansPinned?.delete(pinned) === true) this.database.unpin(pinned);
     };
     return { sequence: pinned.sequence, release };
   }
@@ -101,15 +109,15 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
   }
 
   registerRead(key: EncodedKey): void {
-    if (this.isolation === 'serializable') this.#keysRead.add(key);
+    if (this.isolation === 'serializable') (this.#keysRead ??= new Set()).add(key);
   }
 
   registerScan(range: ReadRange): void {
-    if (this.isolation === 'serializable') this.#rangesRead.push(range);
+    if (this.isolation === 'serializable') (this.#rangesRead ??= []).push(range);
   }
 
   registerBounds(key: EncodedKey, additions: readonly Addition[]): void {
-    this.#boundsTold.push({ key, additions });
+    (this.#boundsTold ??= []).push({ key, additions });
   }
 
   fail(key: EncodedKey): ConflictError {
@@ -127,7 +135,8 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
       return this.settled();
     }
     this.database.requireHealth();
-    if (this.database.locks.blocksWrites(this.owner, buffer.keys())) await this.prepare(buffer);
+    const { locks } = this.database;
+    if (!locks.isEmpty && locks.blocksWrites(this.owner, buffer.keys())) await this.prepare(buffer);
     // Abandoned in the very turn in which the last lock was granted.
     if (this.#state !== 'committing') throw new TransactionClosedError('its attempt has ended');
     const sequence = this.#install(buffer);
@@ -175,23 +184,28 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
 
   #conflicts(buffer: WriteBuffer): readonly EncodedKey[] {
     const { map, lastSequence } = this.database;
-    const changed = new Set<EncodedKey>();
+    let changed: Set<EncodedKey> | undefined;
     const snapshot = this.#snapshot?.sequence ?? lastSequence;
     if (snapshot !== lastSequence) {
-      for (const key of this.#keysRead) if (isNewer(key)) changed.add(key);
-      for (const range of this.#rangesRead) {
-        for (const key of map.changedIn(range, snapshot, keysToldMax)) changed.add(key);
+      for (const key of this.#keysRead ?? []) if (isNewer(key)) note(key);
+      for (const range of this.#rangesRead ?? []) {
+        for (const key of map.changedIn(range, snapshot, keysToldMax)) note(key);
       }
     }
     for (const [key, write] of buffer.own()) {
       if (write.kind === 'added') {
-        if (sumOf(map.newest(key)?.value, write.additions).outcome === 'refused') changed.add(key);
-      } else if (this.isolation === 'snapshot' && isNewer(key)) changed.add(key);
+        if (sumOf(map.newest(key)?.value, write.additions).outcome === 'refused') note(key);
+      } else if (this.isolation === 'snapshot' && isNewer(key)) note(key);
     }
-    for (const { key, additions } of this.#boundsTold) {
-      if (sumOf(map.newest(key)?.value, additions).outcome === 'refused') changed.add(key);
+    for (const { key, additions } of this.#boundsTold ?? []) {
+      if (sumOf(map.newest(key)?.value, additions).outcome === 'refused') note(key);
     }
-    return [...changed].slice(0, keysToldMax);
+    return changed === undefined ? [] : [...changed].slice(0, keysToldMax);
+
+    function note(key: EncodedKey): void {
+      changed ??= new Set();
+      changed.add(key);
+    }
 
     function isNewer(key: EncodedKey): boolean {
       return (map.newest(key)?.sequence ?? 0) > snapshot;
@@ -200,10 +214,10 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
 
   #end(cause?: Error): void {
     this.#state = 'ended';
-    this.database.locks.release(this.owner, cause);
+    if (this.#owner !== undefined) this.database.locks.release(this.#owner, cause);
     if (this.#snapshot !== undefined) this.database.unpin(this.#snapshot);
-    for (const pinned of this.#scansPinned) this.database.unpin(pinned);
-    this.#scansPinned.clear();
+    for (const pinned of this.#scansPinned ?? []) this.database.unpin(pinned);
+    this.#scansPinned?.clear();
   }
 }
 

@@ -96,7 +96,11 @@ export class MemoryJournal implements Journal {
     return this.#index;
   }
 
-  async whenDurable(): Promise<void> {}
+  whenDurable(): Promise<void> {
+    return alreadyDurable;
+  }
 
   async close(): Promise<void> {}
 }
+
+const alreadyDurable = Promise.resolve();

@@ -40,9 +40,14 @@ export class LockTable {
     this.#world = world;
   }
 
+  /** Whether there is no claim at all. */
+  get isEmpty(): boolean {
+    return this.#byKey.size === 0 && this.#onRanges.isEmpty;
+  }
+
   /** Whether a commit of these writes would have to wait. */
   blocksWrites(owner: LockOwner, keys: Iterable<EncodedKey>): boolean {
-    if (this.#byKey.size === 0 && this.#onRanges.isEmpty) return false;
+    if (this.isEmpty) return false;
     for (const key of keys) {
       if (this.#isBlocked(new Claim(owner, keyTarget(key), 'exclusive', Infinity))) return true;
     }

@@ -17,7 +17,9 @@ import { assert } from '../../kv/assert.ts';
 export class VersionedMap {
   readonly #chains = new Map<EncodedKey, Chain>();
   readonly #order = new btree.default<EncodedKey, Chain>(undefined, compareKeys);
-  readonly #superseded: Superseded[] = [];
+  /** The queue, as two lists of one length: a pair for each entry would be garbage that has grown old. */
+  readonly #supersededChains: Chain[] = [];
+  readonly #supersededAt: number[] = [];
   #supersededFrom = 0;
   #versions = 0;
 
@@ -51,7 +53,8 @@ export class VersionedMap {
     } else {
       assert(chain.newest.sequence <= sequence, 'sequences grow along a chain');
       chain.newest = keep(sequence, version, stored, chain.newest);
-      this.#superseded.push({ chain, sequence });
+      this.#supersededChains.push(chain);
+      this.#supersededAt.push(sequence);
     }
     this.#versions++;
   }
@@ -96,13 +99,14 @@ export class VersionedMap {
    */
   collect(horizon: number, count: number): boolean {
     for (let done = 0; ; done++, this.#supersededFrom++) {
-      const next = this.#superseded[this.#supersededFrom];
-      if (next === undefined || next.sequence > horizon) break;
+      const chain = this.#supersededChains[this.#supersededFrom];
+      if (chain === undefined || (this.#supersededAt[this.#supersededFrom] ?? Infinity) > horizon) break;
       if (done === count) return true;
-      this.#prune(next.chain, horizon);
+      this.#prune(chain, horizon);
     }
-    if (this.#supersededFrom > compactAfter && this.#supersededFrom * 2 > this.#superseded.length) {
-      this.#superseded.splice(0, this.#supersededFrom);
+    if (this.#supersededFrom > compactAfter && this.#supersededFrom * 2 > this.#supersededChains.length) {
+      this.#supersededChains.splice(0, this.#supersededFrom);
+      this.#supersededAt.splice(0, this.#supersededFrom);
       this.#supersededFrom = 0;
     }
     return false;
@@ -138,11 +142,6 @@ export interface KeptVersion {
   readonly value: Value | undefined;
   readonly hasBytes: boolean;
   previous: KeptVersion | undefined;
-}
-
-interface Superseded {
-  readonly chain: Chain;
-  readonly sequence: number;
 }
 
 function compareKeys(a: EncodedKey, b: EncodedKey): number {
