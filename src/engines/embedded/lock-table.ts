@@ -49,6 +49,7 @@ export class LockTable {
   blocksWrites(owner: LockOwner, keys: Iterable<EncodedKey>): boolean {
     if (this.isEmpty) return false;
     for (const key of keys) {
+      if (this.#onRanges.isEmpty && !this.#byKey.has(key)) continue;
       if (this.#isBlocked(new Claim(owner, keyTarget(key), 'exclusive', Infinity))) return true;
     }
     return false;
@@ -200,7 +201,11 @@ export class LockTable {
   }
 
   #isBlocked(claim: Claim): boolean {
-    for (const queue of this.#queuesAt(claim.target)) if (queue.blocks(claim)) return true;
+    const { target } = claim;
+    if (target.key !== undefined) {
+      return this.#byKey.get(target.key)?.blocks(claim) === true || this.#onRanges.blocks(claim);
+    }
+    for (const queue of this.#queuesAt(target)) if (queue.blocks(claim)) return true;
     return false;
   }
 

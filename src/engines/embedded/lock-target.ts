@@ -18,7 +18,9 @@ export function rangeTarget(range: EncodedRange): LockTarget {
   return { key: undefined, start: range.start, end: range.end };
 }
 
-export function overlap(a: EncodedRange, b: EncodedRange): boolean {
+export function overlap(a: LockTarget, b: LockTarget): boolean {
+  // Without the end of a key's range, a string that would be put together for this alone.
+  if (a.key !== undefined && b.key !== undefined) return a.key === b.key;
   return (a.end === undefined || b.start < a.end) && (b.end === undefined || a.start < b.end);
 }
 
