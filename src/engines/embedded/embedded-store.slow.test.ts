@@ -1,14 +1,21 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openStore } from 'semel/embedded';
+import { storeContract } from 'semel/testing';
 import { expect, onTestFinished, test } from 'vitest';
-import { openStore } from './embedded-store.ts';
 
 async function temporaryDirectory(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'semel-'));
   onTestFinished(() => rm(directory, { recursive: true }));
   return directory;
 }
+
+storeContract(
+  'the embedded engine in a directory',
+  async (world) => openStore({ directory: await temporaryDirectory(), ...(world && { world }) }),
+  { injectedWorld: true },
+);
 
 // A log entry of a thousand such values is larger than a group may be: the log could not be written anew, ever.
 test('openStore writes a log anew whose values are large', async () => {

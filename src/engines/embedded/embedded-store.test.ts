@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { openStore } from 'semel/embedded';
 import { storeContract } from 'semel/testing';
 import { describe, onTestFinished } from 'vitest';
@@ -9,16 +6,6 @@ import { clockContract } from '../../testing/store-contract/clock-contract.ts';
 storeContract('the embedded engine in memory', (world) => openStore({ ...(world && { world }) }), {
   injectedWorld: true,
 });
-
-storeContract(
-  'the embedded engine in a directory',
-  async (world) => {
-    const directory = await mkdtemp(join(tmpdir(), 'semel-contract-'));
-    onTestFinished(() => rm(directory, { recursive: true }));
-    return openStore({ directory, ...(world && { world }) });
-  },
-  { injectedWorld: true },
-);
 
 // The suite as it is for engines that take no world from outside.
 describe('the embedded engine by its own clock', () => {
