@@ -5,7 +5,7 @@ import process from 'node:process';
 import { parseArgs } from 'node:util';
 
 /**
- *     npm run bench -- [--only <claim>] [--rounds 5] [--turn-ms 1000] [--write]
+ *     npm run bench -- [--only <claim>] [--rounds 5] [--turn-ms 500] [--write]
  *
  * Measures each claim of claims/ against its peers, which are dependencies of bench/ alone, installed here when they are missing.
  * It runs the library's source, by the condition semel-source: Node.js strips the types, and what is left is what `npm run
@@ -16,7 +16,7 @@ const { values } = parseArgs({
   options: {
     only: { type: 'string' },
     rounds: { type: 'string', default: '5' },
-    'turn-ms': { type: 'string', default: '1000' },
+    'turn-ms': { type: 'string', default: '500' },
     write: { type: 'boolean', default: false },
   },
 });

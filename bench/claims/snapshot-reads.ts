@@ -20,5 +20,6 @@ export const claim: Claim = {
     { subject: 'Semel', against: ['floor: plain Map'], inFlight: [1] },
     { subject: 'Semel, getMany', against: ['floor: plain Map'], inFlight: [1] },
   ],
-  limitedBy: 'Memory.',
+  limitedBy: `Memory: a million keys do not fit the caches of the processor, so a read misses them in the hash map and again at the
+version. The encoding of the key comes on top, and a promise a read, which \`getMany\` saves.`,
 };
