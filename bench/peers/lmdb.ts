@@ -7,8 +7,8 @@ import { type Database, open } from 'lmdb';
 import { type CounterKeys, type Counters, noteOf } from '../read-modify-write.ts';
 
 /**
- * Without `overlappingSync` a commit's promise means that it is synced, and lmdb syncs a batch of transactions at once; with it
- * the figures were lower here. `flushed` is awaited all the same.
+ * Without `overlappingSync` a commit's promise means that it is synced, and lmdb syncs a batch of transactions at once. `flushed`
+ * is awaited all the same. Not measured here: the same with it.
  */
 export async function lmdbDurable(directory: string): Promise<Counters> {
   const database = open({ path: join(directory, 'lmdb.mdb'), overlappingSync: false });
