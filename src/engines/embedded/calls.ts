@@ -44,10 +44,12 @@ export class Calls {
     if (this.#running.size === 0) this.#onIdle?.();
   }
 
+  /** A signal that has fired already is patience that has ended: it closes all the same. */
   async close(world: World, options: ReadOptions = {}): Promise<void> {
-    const bound = new Bound(world, { timeoutMs: limits.closeTimeoutMs, ...options });
     this.#closing = true;
+    let bound: Bound | undefined;
     try {
+      bound = new Bound(world, { timeoutMs: limits.closeTimeoutMs, ...options });
       if (this.#running.size > 0) await bound.race(new Promise<void>((resolve) => (this.#onIdle = resolve)));
     } catch {
       for (const { fence, reject } of this.#running) {
@@ -55,7 +57,7 @@ export class Calls {
         if (fence?.(fault) === true) reject(fault);
       }
     } finally {
-      bound.close();
+      bound?.close();
     }
   }
 }

@@ -360,3 +360,18 @@ test('close fences what still runs when its patience ends, and keeps what was co
   expect(await reopened.read(value)).toBe('kept');
   await reopened.close();
 });
+
+test('close closes where its signal has fired already, and is refused where its bound is none', async () => {
+  const disk = new SimulatedDisk({ seed: 1 });
+  const store = await openStore({ disk, world: new ManualWorld() });
+  await store.transact((tx) => tx.set(['k'], 'kept'));
+  await expect(store.close({ timeoutMs: -1 })).rejects.toMatchObject({ code: 'invalid-argument', field: 'timeoutMs' });
+  const running = expect(store.read(() => new Promise(() => undefined))).rejects.toMatchObject({
+    code: 'store-closed',
+  });
+  await store.close({ signal: AbortSignal.abort() });
+  await running;
+  const reopened = await openStore({ disk: disk.kill() });
+  expect(await reopened.read(value)).toBe('kept');
+  await reopened.close();
+});

@@ -1,4 +1,4 @@
-import { Bound } from '../../kv/bound.ts';
+import { Bound, requireTimeout } from '../../kv/bound.ts';
 import { InvalidArgumentError } from '../../kv/errors.ts';
 import type { ReadOptions, ReadTransaction, Store, Transaction, TransactOptions } from '../../kv/store.ts';
 import { type Engine, type RetryableFault, transact } from '../../kv/transact.ts';
@@ -169,7 +169,8 @@ class OpenedStore implements EmbeddedStore {
     return { poisoned: journal.poison !== undefined, keys: map.keys, versions: map.versions };
   }
 
-  close(options?: ReadOptions): Promise<void> {
+  async close(options?: ReadOptions): Promise<void> {
+    requireTimeout('timeoutMs', options?.timeoutMs);
     this.#closed ??= this.#close(options);
     return this.#closed;
   }
