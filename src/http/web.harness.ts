@@ -16,18 +16,15 @@ export const webDoor: Door = {
     });
     const served = routes.map(({ method, path, handler, options: routeOptions }) => ({
       method,
-      pattern: new URLPattern({ pathname: path }),
+      pattern: patternOf(path),
       handle: once(handler, routeOptions),
     }));
     const dispatch: Fetch = async (request) => {
       const asked = request.method === 'HEAD' ? 'GET' : request.method;
       for (const { method, pattern, handle } of served) {
-        const match = pattern.exec(request.url);
+        const match = pattern.exec(new URL(request.url).pathname);
         if (match === null || method !== asked) continue;
-        const params = Object.entries(match.pathname.groups).map(([name, value]) => [
-          name,
-          decodeURIComponent(value ?? ''),
-        ]);
+        const params = Object.entries(match.groups ?? {}).map(([name, value]) => [name, decodeURIComponent(value)]);
         return handle(request, { params: Object.fromEntries(params) });
       }
       return new Response(null, { status: 404 });
@@ -95,3 +92,8 @@ const surroundings: Readonly<Record<Around, (inner: Fetch) => Fetch>> = {
     return response;
   },
 };
+
+/** Paths with `:name` for a segment. The oldest Node.js that the library runs on has no `URLPattern`. */
+function patternOf(path: string): RegExp {
+  return new RegExp(`^${path.replaceAll(/:(\w+)/g, '(?<$1>[^/]+)')}$`);
+}
