@@ -28,6 +28,8 @@ each in a process of its own. What every contender did was verified after each t
 the least and the greatest in brackets; a ratio is taken round by round.`,
     `Peers are configured to be as fast as they can be while they keep the same promise; floors promise less or nothing, and show
 what the work itself costs. \`npm run bench\` measures all of it again; how, stands in \`bench/\`, a file a claim.`,
+    `What is said to limit a figure is read from profiles and reasoned, not
+measured by itself. Where an expectation is not met, it says so.`,
     `Measured on (before, after):\n\n${machine.map((words) => `- ${words}`).join('\n')}`,
     ...measured.flatMap(claimParts),
   ];

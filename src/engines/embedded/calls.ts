@@ -20,7 +20,7 @@ export class Calls {
 
   /** Runs a call that closing may end before its time. */
   run<T>(act: (call: Call) => Promise<T>): Promise<T> {
-    // One promise and two callbacks, where a race would make some ten objects, for each call.
+    // Not `Promise.race`, which makes more promises, and this is done for each call.
     return new Promise((resolve, reject) => {
       this.requireOpen();
       const call: Call = { fence: undefined, reject };
