@@ -31,12 +31,11 @@ export interface StoredValue {
  * @throws InvalidArgumentError naming the path inside the value; LimitExceededError (valueBytesMax, valueDepthMax)
  */
 export function storeValue(given: unknown, field = 'value'): StoredValue {
-  const measure = { bytes: 0, hasBytes: false };
-  const value = copy(given, field, measure, 0);
-  if (measure.bytes > limits.valueBytesMax) {
-    throw new LimitExceededError('valueBytesMax', limits.valueBytesMax, measure.bytes);
-  }
-  return { value, bytes: measure.bytes, hasBytes: measure.hasBytes };
+  const copying = new Copying(field);
+  const value = copying.copy(given);
+  const { bytes, hasBytes } = copying;
+  if (bytes > limits.valueBytesMax) throw new LimitExceededError('valueBytesMax', limits.valueBytesMax, bytes);
+  return { value, bytes, hasBytes };
 }
 
 /** The value to hand to a reader. */
@@ -44,75 +43,90 @@ export function readValue(stored: StoredValue): Value {
   return stored.hasBytes ? copyBytes(stored.value) : stored.value;
 }
 
-interface Measure {
-  bytes: number;
-  hasBytes: boolean;
-}
-
 /** What each kind of value weighs beside its content: a tag, and a length or a number of at most eight bytes. */
 const headBytes = 9;
 
-function copy(given: unknown, path: string, measure: Measure, depth: number): Value {
-  measure.bytes += headBytes;
-  switch (typeof given) {
-    case 'boolean':
-      return given;
-    case 'number':
-      if (!Number.isFinite(given)) throw new InvalidArgumentError(path, given, 'a finite number');
-      return given;
-    case 'string':
-      return copyString(given, path, measure);
-    case 'bigint':
-      measure.bytes += bigintBytes(given);
-      return given;
-    case 'object':
-      if (given === null) return null;
-      if (given instanceof Uint8Array) {
-        measure.bytes += given.length;
-        measure.hasBytes = true;
-        return new Uint8Array(given);
-      }
-      if (depth >= limits.valueDepthMax) {
-        throw new LimitExceededError('valueDepthMax', limits.valueDepthMax, depth + 1);
-      }
-      return copyObject(given, path, measure, depth);
-    default:
-      throw new InvalidArgumentError(
-        path,
-        given,
-        'null, a boolean, number, string, bigint, Uint8Array, array or plain object',
-      );
-  }
-}
+class Copying {
+  bytes = 0;
+  hasBytes = false;
+  readonly #field: string;
+  /** Where it is in the value. A path is made of it only where something does not fit. */
+  readonly #trail: (string | number)[] = [];
 
-function copyString(given: string, path: string, measure: Measure): string {
-  if (!given.isWellFormed())
-    throw new InvalidArgumentError(path, given, 'well-formed Unicode, without lone surrogates');
-  measure.bytes += Buffer.byteLength(given);
-  return given;
-}
-
-function copyObject(given: object, path: string, measure: Measure, depth: number): Value {
-  if (measure.bytes > limits.valueBytesMax) {
-    throw new LimitExceededError('valueBytesMax', limits.valueBytesMax, measure.bytes);
+  constructor(field: string) {
+    this.#field = field;
   }
-  if (Array.isArray(given)) {
+
+  copy(given: unknown): Value {
+    this.bytes += headBytes;
+    switch (typeof given) {
+      case 'boolean':
+        return given;
+      case 'number':
+        if (!Number.isFinite(given)) throw this.#unfit(given, 'a finite number');
+        return given;
+      case 'string':
+        this.#text(given);
+        return given;
+      case 'bigint':
+        this.bytes += bigintBytes(given);
+        return given;
+      case 'object':
+        return given === null ? null : this.#object(given);
+      default:
+        throw this.#unfit(given, 'null, a boolean, number, string, bigint, Uint8Array, array or plain object');
+    }
+  }
+
+  #object(given: object): Value {
+    if (given instanceof Uint8Array) {
+      this.bytes += given.length;
+      this.hasBytes = true;
+      return new Uint8Array(given);
+    }
+    const depth = this.#trail.length;
+    if (depth >= limits.valueDepthMax) throw new LimitExceededError('valueDepthMax', limits.valueDepthMax, depth + 1);
+    if (this.bytes > limits.valueBytesMax) {
+      throw new LimitExceededError('valueBytesMax', limits.valueBytesMax, this.bytes);
+    }
+    return Object.freeze(Array.isArray(given) ? this.#items(given) : this.#members(given));
+  }
+
+  #items(given: readonly unknown[]): Value[] {
+    const items: Value[] = [];
     // Not `map`, which would pass over the holes.
-    return Object.freeze(Array.from(given, (item, index) => copy(item, `${path}[${index}]`, measure, depth + 1)));
+    for (const [index, item] of given.entries()) items.push(this.#at(index, item));
+    return items;
   }
-  const prototype: unknown = Object.getPrototypeOf(given);
-  if (prototype !== Object.prototype && prototype !== null) {
-    throw new InvalidArgumentError(path, given, 'a plain object');
+
+  #members(given: object): Record<string, Value> {
+    const prototype: unknown = Object.getPrototypeOf(given);
+    if (prototype !== Object.prototype && prototype !== null) throw this.#unfit(given, 'a plain object');
+    if (Object.getOwnPropertySymbols(given).length > 0) throw this.#unfit(given, 'names that are strings');
+    const members: Record<string, Value> = {};
+    for (const [name, item] of Object.entries(given)) {
+      this.#text(name, ", a member's name,");
+      setMember(members, name, this.#at(name, item));
+    }
+    return members;
   }
-  if (Object.getOwnPropertySymbols(given).length > 0) {
-    throw new InvalidArgumentError(path, given, 'names that are strings');
+
+  #at(place: string | number, item: unknown): Value {
+    this.#trail.push(place);
+    const value = this.copy(item);
+    this.#trail.pop();
+    return value;
   }
-  const result: Record<string, Value> = {};
-  for (const [name, item] of Object.entries(given)) {
-    copyString(name, `${path}, a member's name,`, measure);
-    setMember(result, name, copy(item, `${path}.${name}`, measure, depth + 1));
+
+  #text(given: string, role = ''): void {
+    if (!given.isWellFormed()) throw this.#unfit(given, 'well-formed Unicode, without lone surrogates', role);
+    this.bytes += Buffer.byteLength(given);
   }
-  return Object.freeze(result);
+
+  #unfit(given: unknown, expected: string, role = ''): InvalidArgumentError {
+    const path = this.#trail.map((place) => (typeof place === 'number' ? `[${place}]` : `.${place}`));
+    return new InvalidArgumentError(this.#field + path.join('') + role, given, expected);
+  }
 }
 
 /** `Array.isArray` does not tell a readonly array from an object. */
