@@ -46,6 +46,7 @@ describe('createFetch', () => {
     ['425', answer(425)],
     ['429', answer(429)],
     ['409 in progress', problem(409, 'in-progress', { 'retry-after': '1' })],
+    ['409 in progress without its problem', answer(409, { 'idempotency-outcome': 'in-progress' })],
     ['409 that only says when to come back', answer(409, { 'retry-after': '1' })],
   ] as const)('createFetch sends again, with the same key and body, after %s', async ([, reaction]) => {
     const { server, send, url } = await against([reaction, reaction, ok]);
@@ -111,11 +112,72 @@ describe('createFetch', () => {
     expect(fourth).toMatch(uuidV7);
   });
 
-  test.for(['', ' ', 'a b', 'k\u00e9y', 'k'.repeat(256)])('createFetch refuses the kept key %j', async (kept) => {
+  test.for([
+    '',
+    ' ',
+    'a b',
+    'k\u00e9y',
+    'k'.repeat(256),
+    // What a lookup in a database answers, in a program without types.
+    null as unknown as string,
+    42 as unknown as string,
+  ])('createFetch refuses the kept key %j', async (kept) => {
     const { server, send, url } = await against([ok], { key: () => kept });
     const error = await failure(send(url, post()));
     expect([error.code, error.effect]).toEqual(['invalid-argument', 'did-not-happen']);
     expect(server.received).toEqual([]);
+  });
+
+  test('createFetch lets `key` read the body, and sends it all the same', async () => {
+    const { server, send, url } = await against([reset, ok], {
+      key: async (request) => `order-${((await request.json()) as { order: number }).order}`,
+    });
+    await send(url, post('{"order":42}'));
+    expect(server.received.map(({ key, body }) => [key, body])).toEqual([
+      ['order-42', '{"order":42}'],
+      ['order-42', '{"order":42}'],
+    ]);
+  });
+
+  test('createFetch lets a fault of `key` through, and sends nothing', async () => {
+    for (const key of [() => Promise.reject(new Error('no database')), () => fail(new Error('no database'))]) {
+      const { server, send, url } = await against([ok], { key });
+      await expect(send(url, post())).rejects.toThrow('no database');
+      expect(server.received).toEqual([]);
+    }
+  });
+
+  test('createFetch refuses a request whose body somebody has read, in part or whole, or holds, as fetch does', async () => {
+    const { server, send, url } = await against([ok]);
+    const request = () => new Request(url, { method: 'POST', body: 'all of it' });
+    const read = request();
+    await read.text();
+    const begun = new Request(url, {
+      method: 'POST',
+      body: ReadableStream.from([new Uint8Array(1), new Uint8Array(1)]),
+      duplex: 'half',
+    });
+    const reader = begun.body?.getReader();
+    await reader?.read();
+    reader?.releaseLock();
+    const held = request();
+    held.body?.getReader();
+    for (const unusable of [read, begun, held]) await expect(send(unusable)).rejects.toThrow(TypeError);
+    expect(server.received).toEqual([]);
+  });
+
+  test('createFetch sends a request that does not show its body, as in Firefox', async () => {
+    const { server, send, url } = await against([reset, ok]);
+    for (const init of [{ method: 'GET' }, { method: 'POST', body: 'b' }, { method: 'DELETE' }]) {
+      const request = Object.defineProperty(new Request(url, init), 'body', { value: undefined });
+      expect((await send(request)).status).toBe(201);
+    }
+    expect(server.received.map(({ method, body }) => [method, body])).toEqual([
+      ['GET', ''],
+      ['GET', ''],
+      ['POST', 'b'],
+      ['DELETE', ''],
+    ]);
   });
 
   test('createFetch reads a body of any kind once, and sends the same bytes each time', async () => {
@@ -248,12 +310,40 @@ describe('createFetch', () => {
     expect(JSON.stringify(error) + error.message).not.toContain(error.key);
   });
 
-  test('createFetch says unknown when a reset is followed by a refusal that may be of the moment, and has it', async () => {
-    for (const [status, headers] of [[401], [400, { 'idempotency-outcome': 'refused' }]] as const) {
-      const { send, url } = await against([reset, answer(status, headers)]);
-      const error = await failure(send(url, post()));
-      expect(error).toMatchObject({ code: 'unknown', attempts: 2, stoppedBy: 'answer' });
-      expect(error.response?.status).toBe(status);
+  test.for([
+    ['401', 401, answer(401)],
+    ['a refusal', 400, answer(400, { 'idempotency-outcome': 'refused' })],
+    ["the draft's 409 of a request that is outstanding", 409, problem(409, 'idempotency')],
+    ['409 without a word', 409, answer(409)],
+  ] as const)('createFetch says unknown when a reset is followed by %s, and has it', async ([, status, refusal]) => {
+    const { send, url } = await against([reset, refusal]);
+    const error = await failure(send(url, post()));
+    expect(error).toMatchObject({ code: 'unknown', attempts: 2, stoppedBy: 'answer' });
+    expect(error.response?.status).toBe(status);
+  });
+
+  test.for([
+    ['401', answer(401), 'answer'],
+    ['429', answer(429), 'attempts'],
+    ['503', answer(503, { 'idempotency-outcome': 'refused' }), 'attempts'],
+  ] as const)(
+    'createFetch says unknown when the effect happened and the redirect behind it led to %s',
+    async ([, refusal, stoppedBy]) => {
+      const redirect = answer(303, { location: '/orders/1' });
+      const { server, send, url } = await against([redirect, refusal], { attemptsMax: 1 });
+      expect(await failure(send(url, post()))).toMatchObject({ code: 'unknown', effect: 'unknown', stoppedBy });
+      expect(server.received.map(({ method }) => method)).toEqual(['POST', 'GET']);
+    },
+  );
+
+  test('createFetch follows 307 and 308 with the method, the key and the body', async () => {
+    for (const status of [307, 308]) {
+      const { server, send, url } = await against([answer(status, { location: '/elsewhere' }), ok]);
+      expect((await send(url, { ...post('b'), headers: { 'idempotency-key': 'k' } })).status).toBe(201);
+      expect(server.received).toMatchObject([
+        { method: 'POST', path: '/orders', key: 'k', body: 'b' },
+        { method: 'POST', path: '/elsewhere', key: 'k', body: 'b' },
+      ]);
     }
   });
 
@@ -262,6 +352,7 @@ describe('createFetch', () => {
       ok,
       answer(402, { 'idempotency-outcome': 'replayed', 'idempotent-replayed': 'true' }),
       problem(409, 'cancelled', { 'idempotency-outcome': 'refused' }),
+      problem(409, 'key-reused'),
       problem(410, 'expired', { 'idempotency-outcome': 'expired' }),
       answer(422),
     ]) {
@@ -373,3 +464,7 @@ describe('createFetch', () => {
     expect(imports.filter((from) => !from.startsWith('./'))).toEqual([]);
   });
 });
+
+function fail(error: Error): never {
+  throw error;
+}

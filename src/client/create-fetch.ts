@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from './client-error.ts';
-import { deliver, type Sender } from './deliver.ts';
+import { deliver, type Label, type Sender } from './deliver.ts';
 import { realEnvironment, timerMsMax, type Environment } from './environment.ts';
 import { RetryBudget, type BudgetOptions } from './retry-budget.ts';
 import { settle, type OperationsUrl, type Settlement } from './settle.ts';
@@ -11,7 +11,8 @@ export interface ClientOptions {
   readonly fetch?: (request: Request) => Promise<Response>;
   /**
    * A key that outlives this process, for callers that do not: store it with what it is for, before it is sent. `undefined`
-   * leaves it to the client. A request that has the header already is not asked about.
+   * leaves it to the client. A request that has the header already is not asked about. It may read the body: the
+   * request is a copy.
    */
   readonly key?: (request: Request) => string | undefined | Promise<string | undefined>;
   /** Where `settle` goes: the URL under which each operation has its key (`…/v1/operations`), or a function of the key. */
@@ -84,18 +85,19 @@ export function createFetch(options: ClientOptions = {}): OnceFetch {
   async function send(input: string | URL | Request, init?: RequestInit): Promise<Response> {
     // Not copied without need: Node.js's copies lose the referrer's policy.
     const request = input instanceof Request && init === undefined ? input : new Request(input, init);
-    request.signal.throwIfAborted();
-    const headers = new Headers(request.headers);
     if (safeMethods.has(request.method)) {
-      return deliver(sender, { request, headers, key: undefined, responseBytesMax: 0, judge: judgeSafe });
+      const label = (): Label => ({ headers: request.headers, key: undefined });
+      return deliver(sender, { request, label, responseBytesMax: 0, judge: judgeSafe });
     }
-    let field = headers.get(keyField);
-    if (field === null) {
-      field = checkKey(await key?.(request)) ?? freshKey();
-      headers.set(keyField, field);
-    }
-    const { responseBytesMax } = bounds;
-    return deliver(sender, { request, headers, key: bareKey(field), responseBytesMax, judge: judgeKeyed });
+    return deliver(sender, { request, label, responseBytesMax: bounds.responseBytesMax, judge: judgeKeyed });
+  }
+
+  async function label(request: Request): Promise<Label> {
+    const headers = new Headers(request.headers);
+    const given = headers.get(keyField);
+    const field = given ?? checkKey(await key?.(request)) ?? freshKey();
+    if (given === null) headers.set(keyField, field);
+    return { headers, key: bareKey(field) };
   }
 
   return Object.freeze(
@@ -113,9 +115,11 @@ const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 const keyCharsMax = 255;
 
 function checkKey(key: string | undefined): string | undefined {
-  if (key === undefined || (key.length <= keyCharsMax && /^[\x21-\x7e]+$/.test(key))) return key;
-  const expected = `1 to ${keyCharsMax} visible ASCII characters`;
-  throw new InvalidArgumentError('key', `a string of ${key.length} characters`, expected);
+  if (key === undefined) return undefined;
+  const isString = typeof key === 'string';
+  if (isString && key.length <= keyCharsMax && /^[\x21-\x7e]+$/.test(key)) return key;
+  const found = isString ? `a string of ${key.length} characters` : 'no string';
+  throw new InvalidArgumentError('key', found, `1 to ${keyCharsMax} visible ASCII characters`);
 }
 
 /** The key without the quotes that the header may have: `"k"` and `k` are one key (RFC 9651, section 3.3.3, Strings). */

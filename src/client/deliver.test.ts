@@ -154,6 +154,36 @@ describe('a call', () => {
     expect([asked, atMs.length]).toEqual([0, 0]);
   });
 
+  test('a call ends while it waits for its key, by its deadline or with the reason of its caller', async () => {
+    const { world, atMs, post } = scene(done, { key: () => new Promise(() => undefined), deadlineMs: 1_000 });
+    const late = post().catch((error: unknown) => error);
+    await world.advance(1_000);
+    expect(await late).toMatchObject({ code: 'not-sent', attempts: 0, stoppedBy: 'deadline' });
+    const caller = new AbortController();
+    const unwanted = post({ signal: caller.signal });
+    await turn();
+    caller.abort('enough');
+    await expect(unwanted).rejects.toBe('enough');
+    expect([atMs.length, world.timers]).toEqual([0, 0]);
+  });
+
+  test('a call whose caller changes his mind as the key is found sends nothing, also by a fetch that heeds no signal', async () => {
+    const caller = new AbortController();
+    let sent = 0;
+    const { post } = scene(done, {
+      key() {
+        caller.abort('enough');
+        return 'k';
+      },
+      async fetch() {
+        sent += 1;
+        return done();
+      },
+    });
+    await expect(post({ signal: caller.signal })).rejects.toBe('enough');
+    expect(sent).toBe(0);
+  });
+
   test("a call leaves no timer behind, and the body of its answer stays under the caller's signal", async () => {
     const endless: Answering = ({ signal }) =>
       new Response(
@@ -187,6 +217,23 @@ describe('a call', () => {
     expect(cancelled).toBe(2);
     expect(getEventListeners(request.signal, 'abort')).toHaveLength(before);
   });
+
+  test.for(['late', 'stuck'] as const)(
+    'a call lets go of an answer that comes %s from a fetch that heeds no signal',
+    async (manner) => {
+      let cancelled = 0;
+      const body = new ReadableStream({ cancel: () => void (cancelled += 1) });
+      const answered = Promise.withResolvers<Response>();
+      const { world, post } = scene(() => answered.promise, { attemptsMax: 1 });
+      const call = post().catch((error: unknown) => error);
+      if (manner === 'stuck') answered.resolve(new Response(body));
+      await world.advance(10_000);
+      expect(await call).toMatchObject({ code: 'unknown' });
+      if (manner === 'late') answered.resolve(new Response(body));
+      await turn();
+      expect(cancelled).toBe(1);
+    },
+  );
 
   test('a call sends what the request says of itself each time: method, fields, credentials, referrer', async () => {
     const seen: unknown[] = [];

@@ -8,6 +8,7 @@ import { isProblem, type Report, type Verdict } from './verdict.ts';
  * One request, from its body to the answer that its caller gets.
  *
  *   reading    The body is read whole. A fault here is thrown as it is: nothing was sent.
+ *   labelling  The key is found, which may take a database. A fault here, too, is thrown as it is.
  *   attempting The request is on its way, for `attemptTimeoutMs` at most. It ends with a verdict.
  *   pausing    Its verdict was `again`, and attempts, deadline and budget allow another one. Then attempting again.
  *   ended      With the last answer, or with what is known of the operation where that answer does not tell.
@@ -19,15 +20,20 @@ export async function deliver(sender: Sender, parcel: Parcel): Promise<Response>
   const { environment } = sender;
   sender.budget.addCall();
   const endMs = environment.monotonicMs() + sender.deadlineMs;
-  const body = await readBody(sender, parcel, endMs);
+  const body = await prepare(sender, parcel, endMs, (signal) =>
+    readRequestBody(parcel.request, sender.bodyBytesMax, signal),
+  );
+  const label = await prepare(sender, parcel, endMs, (signal) =>
+    parcel.label(copyOf(parcel.request, { headers: parcel.request.headers, body, signal })),
+  );
   let open = false;
   for (let attempts = 1; ; attempts++) {
-    const report = await attempt(sender, parcel, body, endMs);
+    const report = await attempt(sender, parcel, { body, headers: label.headers }, endMs);
     const verdict = parcel.judge(parcel.request, report, environment.now());
     open = verdict.effect === 'unknown' || (open && verdict.effect !== 'settled');
     const next = verdict.again ? nextStep(sender, attempts, verdict, endMs) : { stoppedBy: 'answer' as const };
-    if ('stoppedBy' in next) return end(parcel, report, { open, attempts, stoppedBy: next.stoppedBy });
-    discard(report);
+    if ('stoppedBy' in next) return end(label, report, { open, attempts, stoppedBy: next.stoppedBy });
+    discard(report.response);
     await pause(environment, next.pauseMs, parcel.request.signal);
   }
 }
@@ -47,26 +53,29 @@ export interface Sender {
 export interface Parcel {
   /** As the caller gave it, its body unread. */
   readonly request: Request;
-  /** Fields to set beside its own. */
-  readonly headers: Headers;
-  /** `undefined` of a request that can do no harm, of which nobody needs to know whether it took effect. */
-  readonly key: string | undefined;
+  /** Asked once, with a copy whose body may be read. */
+  readonly label: (copy: Request) => Label | Promise<Label>;
   /** How much of an answer's body is read before the answer counts. */
   readonly responseBytesMax: number;
   readonly judge: (request: Request, report: Report, nowMs: number) => Verdict;
 }
 
-async function readBody(
-  sender: Sender,
+export interface Label {
+  /** All fields of each attempt. */
+  readonly headers: Headers;
+  /** `undefined` of a request that can do no harm, of which nobody needs to know whether it took effect. */
+  readonly key: string | undefined;
+}
+
+/** What comes before the first attempt, by the deadline. */
+async function prepare<Result>(
+  { environment }: Sender,
   { request }: Parcel,
   endMs: number,
-): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  const { environment, bodyBytesMax } = sender;
-  const leftMs = endMs - environment.monotonicMs();
+  work: (signal: AbortSignal) => Result | Promise<Result>,
+): Promise<Result> {
   try {
-    return await within(environment, leftMs, request.signal, (signal) =>
-      readRequestBody(request, bodyBytesMax, signal),
-    );
+    return await within(environment, endMs - environment.monotonicMs(), request.signal, work);
   } catch (error) {
     request.signal.throwIfAborted();
     if (error instanceof DOMException && error.name === 'TimeoutError') {
@@ -79,16 +88,23 @@ async function readBody(
 /** @throws the reason of the caller's signal, and nothing else */
 async function attempt(
   sender: Sender,
-  { request, headers, responseBytesMax }: Parcel,
-  body: Uint8Array<ArrayBuffer> | undefined,
+  { request, responseBytesMax }: Parcel,
+  content: Content,
   endMs: number,
 ): Promise<Report> {
   const { environment, fetch, attemptTimeoutMs } = sender;
   const timeoutMs = Math.min(attemptTimeoutMs, endMs - environment.monotonicMs());
   try {
     return await within(environment, timeoutMs, request.signal, async (signal) => {
-      const response = await fetch(again(request, headers, body, signal));
-      return { response, bytes: await readAhead(response, aheadBytes(response, responseBytesMax)) };
+      const response = await fetch(copyOf(request, { ...content, signal }));
+      try {
+        // What sends may not heed the signal, and answer when nobody waits for it any more.
+        signal.throwIfAborted();
+        return { response, bytes: await readAhead(response, aheadBytes(response, responseBytesMax), signal) };
+      } catch (error) {
+        discard(response);
+        throw error;
+      }
     });
   } catch (error) {
     request.signal.throwIfAborted();
@@ -96,15 +112,15 @@ async function attempt(
   }
 }
 
+interface Content {
+  readonly headers: Headers;
+  readonly body: Uint8Array<ArrayBuffer> | undefined;
+}
+
 /** A Request made of a Request keeps all of it but its referrer, which the Fetch standard resets as soon as there is an `init`. */
-function again(
-  request: Request,
-  headers: Headers,
-  body: Uint8Array<ArrayBuffer> | undefined,
-  signal: AbortSignal,
-): Request {
+function copyOf(request: Request, { body, ...rest }: Content & { readonly signal: AbortSignal }): Request {
   const { referrer, referrerPolicy } = request;
-  return new Request(request, { headers, signal, referrer, referrerPolicy, ...(body === undefined ? {} : { body }) });
+  return new Request(request, { ...rest, referrer, referrerPolicy, ...(body === undefined ? {} : { body }) });
 }
 
 /** Problems decide what comes next, so they are read in any case, up to here; the largest has some hundred bytes. */
@@ -143,7 +159,7 @@ interface Ending {
   readonly stoppedBy: StoppedBy;
 }
 
-function end({ key }: Parcel, report: Report, { open, attempts, stoppedBy }: Ending): Response {
+function end({ key }: Label, report: Report, { open, attempts, stoppedBy }: Ending): Response {
   const { response } = report;
   if (open && key !== undefined) {
     const options = response === undefined ? { cause: report.error } : {};
@@ -155,6 +171,6 @@ function end({ key }: Parcel, report: Report, { open, attempts, stoppedBy }: End
 }
 
 /** Frees the connection of an answer that nobody will read. */
-function discard({ response }: Report): void {
+function discard(response: Response | undefined): void {
   response?.body?.cancel().catch(() => undefined);
 }

@@ -40,8 +40,10 @@ export async function within<Result>(
   environment: Environment,
   timeoutMs: number,
   caller: AbortSignal,
-  work: (signal: AbortSignal) => Promise<Result>,
+  work: (signal: AbortSignal) => Result | Promise<Result>,
 ): Promise<Result> {
+  // A signal that has fired fires no more.
+  caller.throwIfAborted();
   const timer = new AbortController();
   const ended = Promise.withResolvers<never>();
   const onAbort = (): void => ended.reject(reasonOf(caller));

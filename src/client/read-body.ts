@@ -3,7 +3,8 @@ import { LimitExceededError } from './client-error.ts';
 /**
  * The whole body, so that it can be sent again; `undefined` where there is none.
  *
- * @throws LimitExceededError; what the body's stream throws; the signal's reason
+ * @throws LimitExceededError; TypeError, as fetch, for a body that was read before; what the body's stream throws; the
+ * signal's reason
  */
 export async function readRequestBody(
   request: Request,
@@ -11,12 +12,14 @@ export async function readRequestBody(
   signal: AbortSignal,
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {
   if (request.body === null) return undefined;
-  // Firefox has no `body` on a Request; there the body cannot be a stream, so it is in memory already.
+  // Firefox has no `body` on a Request, be there one or not; there it cannot be a stream, so it is in memory already.
   if (!(request.body instanceof ReadableStream)) {
     const whole = new Uint8Array(await request.arrayBuffer());
     if (whole.length > bytesMax) throw new LimitExceededError('bodyBytesMax', bytesMax, whole.length);
-    return whole;
+    return whole.length === 0 ? undefined : whole;
   }
+  // What is left of it is not what was meant.
+  if (request.bodyUsed || request.body.locked) throw new TypeError('the body of the request has been read already');
   const { bytes, found } = await readUpTo(request.body, bytesMax, signal);
   if (bytes === undefined) throw new LimitExceededError('bodyBytesMax', bytesMax, found);
   return bytes;
@@ -27,13 +30,17 @@ export async function readRequestBody(
  * in mid-answer is found here, where the request can still be sent again. `undefined`: it has none, or more than
  * `bytesMax` bytes; the caller gets it as it comes.
  *
- * @throws what the body's stream throws
+ * @throws what the body's stream throws; the signal's reason
  */
-export async function readAhead(response: Response, bytesMax: number): Promise<Uint8Array | undefined> {
+export async function readAhead(
+  response: Response,
+  bytesMax: number,
+  signal: AbortSignal,
+): Promise<Uint8Array | undefined> {
   if (response.body === null || bytesMax === 0) return undefined;
   const copy = response.clone();
   if (copy.body === null) return undefined;
-  return (await readUpTo(copy.body, bytesMax)).bytes;
+  return (await readUpTo(copy.body, bytesMax, signal)).bytes;
 }
 
 interface Read {
@@ -42,18 +49,18 @@ interface Read {
   readonly found: number;
 }
 
-async function readUpTo(stream: ReadableStream<Uint8Array>, bytesMax: number, signal?: AbortSignal): Promise<Read> {
+async function readUpTo(stream: ReadableStream<Uint8Array>, bytesMax: number, signal: AbortSignal): Promise<Read> {
   const reader = stream.getReader();
   // A stream that hangs is left by cancelling it, which ends the pending read.
-  const leave = (): void => void reader.cancel(signal?.reason).catch(() => undefined);
-  signal?.addEventListener('abort', leave, { once: true });
+  const leave = (): void => void reader.cancel(signal.reason).catch(() => undefined);
+  signal.addEventListener('abort', leave, { once: true });
   try {
     const chunks: Uint8Array[] = [];
     let found = 0;
     for (;;) {
-      signal?.throwIfAborted();
+      signal.throwIfAborted();
       const { done, value } = await reader.read();
-      signal?.throwIfAborted();
+      signal.throwIfAborted();
       if (done) return { bytes: joined(chunks, found), found };
       found += value.length;
       if (found > bytesMax) {
@@ -63,7 +70,7 @@ async function readUpTo(stream: ReadableStream<Uint8Array>, bytesMax: number, si
       chunks.push(value);
     }
   } finally {
-    signal?.removeEventListener('abort', leave);
+    signal.removeEventListener('abort', leave);
   }
 }
 

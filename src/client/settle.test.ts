@@ -82,7 +82,7 @@ describe('settle', () => {
   test('settle needs to know where, and refuses keys that no path can have', async () => {
     await expect(createFetch().settle('k')).rejects.toMatchObject({ code: 'invalid-argument', field: 'operations' });
     const { send } = await against([]);
-    for (const key of ['', '.', '..']) {
+    for (const key of ['', '.', '..', '\ud800']) {
       await expect(send.settle(key)).rejects.toMatchObject({ code: 'invalid-argument', field: 'key' });
     }
   });

@@ -34,10 +34,13 @@ export async function settle(
   init: RequestInit,
 ): Promise<Settlement> {
   const request = new Request(cancelUrl(operations, key), { ...init, method: 'POST' });
-  const { headers } = request;
-  // An answer is as large as the server keeps it, so there is no bound of ours.
-  const parcel = { request, headers, key, responseBytesMax: Number.POSITIVE_INFINITY, judge: judgeSettling };
-  const response = await deliver(sender, parcel);
+  const response = await deliver(sender, {
+    request,
+    label: () => ({ headers: request.headers, key }),
+    // An answer is as large as the server keeps it, so there is no bound of ours.
+    responseBytesMax: Number.POSITIVE_INFINITY,
+    judge: judgeSettling,
+  });
   const view = viewIn(await response.text());
   if (view === undefined || view.state === 'in-progress')
     throw new Error('assertion failed: only what settles is handed out');
@@ -49,11 +52,12 @@ function cancelUrl(operations: OperationsUrl | undefined, key: string): string |
     throw new InvalidArgumentError('operations', 'undefined', 'the URL under which the server has its operations');
   }
   if (typeof operations === 'function') return operations(key);
-  // URL parsers resolve these two even when they are encoded, and would ask for something else.
-  if (key === '' || key === '.' || key === '..') {
+  // URL parsers resolve the two with dots even when they are encoded, and would ask for something else.
+  if (key === '' || key === '.' || key === '..' || !key.isWellFormed()) {
     throw new InvalidArgumentError('key', JSON.stringify(key), 'a key that can stand in a path');
   }
-  const url = new URL(operations);
+  // A Request resolves what is relative as fetch does: in a browser, against the page.
+  const url = new URL(new Request(operations).url);
   url.pathname = `${url.pathname.replace(/\/$/, '')}/${encodeURIComponent(key)}/cancel`;
   return url;
 }

@@ -18,9 +18,16 @@ export interface Verdict {
 }
 
 /** Of a request that bears a key. docs/client.md has this as a table. */
-export function judgeKeyed({ redirect }: Request, report: Report, nowMs: number): Verdict {
+export function judgeKeyed(request: Request, report: Report, nowMs: number): Verdict {
+  const verdict = judgeAttempt(request, report, nowMs);
+  // A 303 comes after the effect, and what is refused behind it is another request than the one that had it.
+  const elsewhere = report.response?.redirected === true && verdict.effect === 'did-not-happen';
+  return elsewhere ? { ...verdict, effect: 'unknown' } : verdict;
+}
+
+function judgeAttempt({ redirect }: Request, report: Report, nowMs: number): Verdict {
   if (report.response === undefined) {
-    // A redirect may have led away from where it took effect, so only without one a refused connection says that much.
+    // As above: only where no redirect is followed a refused connection says that much.
     const sent = redirect === 'follow' || !neverConnected(report.error);
     return { again: true, effect: sent ? 'unknown' : 'did-not-happen' };
   }
@@ -37,11 +44,12 @@ export function judgeKeyed({ redirect }: Request, report: Report, nowMs: number)
     return { again: true, effect: refused ? 'did-not-happen' : 'unknown', retryAfterMs: retryAfter };
   }
   if (status === 425 || status === 429) return { again: true, effect: 'did-not-happen', retryAfterMs: retryAfter };
-  // In progress: so says Semel. A 409 without a problem type that asks to come back is taken at its word; under a key that is harmless.
-  if (status === 409 && (problem === 'in-progress' || (problem === undefined && retryAfter !== undefined))) {
+  // A 409 without a problem type that asks to come back is taken at its word; under a key that is harmless.
+  const inProgress = problem === 'in-progress' || outcome === 'in-progress';
+  if (status === 409 && (inProgress || (problem === undefined && retryAfter !== undefined))) {
     return { again: true, effect: 'unknown', retryAfterMs: retryAfter };
   }
-  if (problem === 'cancelled') return settled;
+  if (problem === 'cancelled' || problem === 'key-reused') return settled;
   return outcome === 'refused' || momentary.has(status) ? refusedNow : settled;
 }
 
@@ -60,9 +68,10 @@ const resolved: ReadonlySet<string> = new Set(['executed', 'replayed', 'mismatch
 
 /**
  * Refusals for a reason that may come and go between two attempts: credentials that ran out, a moment's load. The same request
- * may well have been let through a moment earlier.
+ * may well have been let through a moment earlier. Of 409 draft-ietf-httpapi-idempotency-key-header-07, section 2.7, says no
+ * more than that the request before it "is still being processed", and an application means something else by it.
  */
-const momentary: ReadonlySet<number> = new Set([401, 403, 407, 408]);
+const momentary: ReadonlySet<number> = new Set([401, 403, 407, 408, 409]);
 
 /** The last segment of a problem's type (RFC 9457), which is a name at every server that speaks of these things. */
 function problemOf({ response, bytes }: Extract<Report, { response: Response }>): string | undefined {
