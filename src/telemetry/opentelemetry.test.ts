@@ -1,4 +1,4 @@
-import { metrics, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import { createNoopMeter, metrics, SpanKind, SpanStatusCode, trace, type Meter } from '@opentelemetry/api';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { InvalidArgumentError } from 'semel';
 import { openStore } from 'semel/embedded';
@@ -200,6 +200,33 @@ describe('createTelemetry without options', () => {
       trace.disable();
       metrics.disable();
     }
+  });
+});
+
+describe('createTelemetry keeps faults of the SDK to itself', () => {
+  test('a store opens, commits and retries, and operations run, though nothing can be recorded', async () => {
+    let broken = false;
+    const fault = (): void => {
+      if (broken) throw new Error('the SDK is broken');
+    };
+    const instrument = () => ({ add: fault, record: fault });
+    const meter = Object.assign(Object.create(createNoopMeter()) as Meter, {
+      createCounter: instrument,
+      createHistogram: instrument,
+    });
+    const telemetry = createTelemetry({ meter });
+    broken = true;
+    const store = await openStore({ disk: new SimulatedDisk({ seed: 1 }), onEvent: telemetry.onStoreEvent });
+    let attempts = 0;
+    await store.transact(async (tx) => {
+      await tx.get(['n']);
+      if (++attempts === 1) await store.transact((other) => other.set(['n'], 1));
+      tx.set(['n'], 2);
+    });
+    expect([attempts, await store.read((tx) => tx.get(['n']))]).toEqual([2, 2]);
+    await store.close();
+    const operations = fixture.open({ onEvent: telemetry.onOperation });
+    expect(await operations.run(identityOf('k'), constant('done'))).toMatchObject({ outcome: 'executed' });
   });
 });
 

@@ -13,6 +13,7 @@ import type { StoreEvent } from '../engines/embedded/embedded.ts';
 import { SemelError } from '../kv/errors.ts';
 import { realWorld, type World } from '../kv/world.ts';
 import type { OperationEvent } from '../operations/operations.ts';
+import { tell } from '../operations/tell.ts';
 
 export interface TelemetryOptions {
   /** Default: `semel` of the global tracer provider. */
@@ -42,7 +43,9 @@ export interface Telemetry {
  */
 export function createTelemetry(options: TelemetryOptions = {}): Telemetry {
   const { tracer = trace.getTracer('semel'), meter = metrics.getMeter('semel'), world = realWorld } = options;
-  return { onOperation: observeOperations(tracer, meter, world), onStoreEvent: observeStore(meter) };
+  const observe = observeStore(meter);
+  // What a store tells must not throw, and nobody can promise that of somebody's SDK. Operations see to it themselves.
+  return { onOperation: observeOperations(tracer, meter, world), onStoreEvent: (event) => tell(observe, event) };
 }
 
 function observeOperations(tracer: Tracer, meter: Meter, world: World): Telemetry['onOperation'] {
