@@ -6,7 +6,7 @@
  *
  * Kill it at any moment and start it again: it finishes what it had begun before it begins anything else.
  */
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import process from 'node:process';
 import { createFetch, NotSentError, OperationUnknownError } from 'semel/client';
 
@@ -26,7 +26,9 @@ if (pending !== undefined) await buy(pending);
 const [item, credits] = process.argv.slice(2);
 if (item !== undefined) {
   const purchase = { key: crypto.randomUUID(), item, credits: Number(credits) };
-  await writeFile(file, JSON.stringify(purchase), { flush: true }); // before it is sent, or a crash would forget the key
+  // Before it is sent, or a crash would forget the key; and whole, or a crash would leave half of it.
+  await writeFile(`${file}.new`, JSON.stringify(purchase), { flush: true });
+  await rename(`${file}.new`, file);
   await buy(purchase);
 }
 

@@ -133,10 +133,17 @@ describe.for(projects)('a project with $name', (project) => {
     expect(printed).toBe(doors.map((door) => `${door} true\n`).join(''));
   });
 
-  test('its doors have their types, and its examples type-check, declarations of libraries included', async () => {
+  test.for([
+    ['nodenext', 'nodenext'],
+    ['preserve', 'bundler'],
+  ])('its doors and its examples type-check as module %s, resolved as by %s', async ([module, moduleResolution]) => {
+    const settings = { ...consumerSettings.compilerOptions, module, moduleResolution };
     const doors = doorsOf(project).map((door, at) => `import * as door${at} from '${door}';\nvoid door${at};\n`);
     await writeFile(join(projectDirectory(project), 'doors.ts'), doors.join(''));
-    await writeFile(join(projectDirectory(project), 'tsconfig.json'), JSON.stringify(consumerSettings));
+    await writeFile(
+      join(projectDirectory(project), 'tsconfig.json'),
+      JSON.stringify({ ...consumerSettings, compilerOptions: settings }),
+    );
     await run(join(repository, 'node_modules/.bin/tsc'), [], projectDirectory(project));
   });
 
@@ -145,13 +152,13 @@ describe.for(projects)('a project with $name', (project) => {
       target: 'esnext',
       // What the frameworks declare needs the DOM's types. What Semel declares does not.
       ...(project.name === 'plain' ? { lib: ['esnext'] } : {}),
-      module: 'nodenext',
       types: ['node'],
       strict: true,
       exactOptionalPropertyTypes: true,
       noUncheckedIndexedAccess: true,
       verbatimModuleSyntax: true,
       erasableSyntaxOnly: true,
+      // Declarations of libraries included.
       skipLibCheck: false,
       noEmit: true,
     },
