@@ -11,6 +11,11 @@ export interface Call<Context> {
   readonly context: Context;
 }
 
+/** Each who reads it gets one of his own, for a body can be read once. */
+export function requestOf({ incoming, body }: Pick<Call<never>, 'incoming' | 'body'>): Request {
+  return incoming.toRequest(body);
+}
+
 export interface Made {
   readonly answer: Answer;
   readonly keep: Keep;
@@ -18,20 +23,17 @@ export interface Made {
 
 /**
  * Runs the handler in one attempt and reads its response to the end, as long as the transaction is open. When it is no longer,
- * for its deadline has passed, say, `reading.signal` ends the reading.
+ * for its deadline has passed, say, `reading.interest` ends the reading.
  */
 export async function makeAnswer<Tx extends Transaction, Context>(
   route: Route<Tx, Context>,
-  { incoming, body, context }: Call<Context>,
+  call: Call<Context>,
   tx: Tx,
   reading: Reading,
 ): Promise<Made> {
-  const answer = await readPassing(await route.handler(incoming.toRequest(body), tx, context), reading);
+  const answer = await readPassing(await route.handler(requestOf(call), tx, call.context), reading);
   return { answer, keep: keepOf(route, answer.status) };
 }
-
-/** Why a reading was ended. One for all requests, for nobody hears of it. */
-export const nobodyWaits: Error = new Error('nobody waits for this response any longer');
 
 /** @throws ResponseTooLarge */
 export async function readPassing(response: unknown, reading: Reading): Promise<Answer> {

@@ -3,11 +3,12 @@ import type { Transaction } from '../kv/store.ts';
 import type { Value } from '../kv/value.ts';
 import type { Execution, Identity, Outcome, RefusalReason } from '../operations/operations.ts';
 import { withHeaders, type Answer, type HeaderPair } from './answer.ts';
-import { makeAnswer, nobodyWaits, readPassing, type Call } from './call.ts';
+import { makeAnswer, readPassing, type Call } from './call.ts';
 import type { Core } from './core.ts';
 import { cookies, sendable } from './kept-headers.ts';
 import { decodeKept, encodeKept } from './kept.ts';
 import type { Reading } from './read-stream.ts';
+import { ReaderInterest } from './reader-interest.ts';
 import type { Route } from './route.ts';
 import { refusedBy, settledBy, type Settled } from './settled.ts';
 
@@ -25,16 +26,14 @@ export async function runClaimed<Tx extends Transaction, Context>(
 ): Promise<Settled> {
   // The last attempt's. When the outcome is `executed`, it is the one that committed.
   let made: Answer | undefined;
-  const ended = new AbortController();
-  const reading: Reading = { world: core.world, signal: ended.signal };
+  const interest = new ReaderInterest();
+  const reading: Reading = { world: core.world, interest };
   const execute = async (tx: Tx): Promise<Execution> => {
     const { answer, keep } = await makeAnswer(route, call, tx, reading);
     made = answer;
     return { keep, result: keep === 'nothing' ? null : await encodeKept(route, answer, keep) };
   };
-  const outcome = await core.operations
-    .run(identity, execute, route.runOptions)
-    .finally(() => ended.abort(nobodyWaits));
+  const outcome = await core.operations.run(identity, execute, route.runOptions).finally(() => interest.end());
   switch (outcome.outcome) {
     case 'executed':
       return executed(outcome, made);

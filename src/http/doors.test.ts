@@ -1,4 +1,6 @@
-import { describe, expect, test } from 'vitest';
+import { connect } from 'node:net';
+import { openStore } from 'semel/embedded';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { allowedOrigin } from './door.harness.ts';
 import { counting, doors, DoorUnderTest, post } from './doors.harness.ts';
 
@@ -113,6 +115,33 @@ describe.each(doors)('$name', (door) => {
     }
   });
 
+  test.each([204, 205, 303, 304])(
+    'createOnce sends and replays an answer of %i, which has fields and no body',
+    async (status) => {
+      const headers = { etag: '"1"', location: '/receipts/7', 'content-type': 'text/plain' };
+      await at.serve([post(counting(() => new Response(null, { status, headers })))]);
+      for (const expected of ['executed', 'replayed']) {
+        // Not by fetch, which would follow.
+        const { response, text } = await at.sendPlainly('/', { 'idempotency-key': 'k' });
+        expect([response.statusCode, text, response.headers['idempotency-outcome']]).toEqual([status, '', expected]);
+        expect([response.headers.etag, response.headers.location]).toEqual(['"1"', '/receipts/7']);
+      }
+      expect(await at.count()).toBe(1);
+    },
+  );
+
+  test('createOnce serves the next request of a connection of which it refused one, be it before its body was read', async () => {
+    await at.serve([post(async (request) => new Response(await request.text()), { bodyBytesMax: 100_000 })]);
+    const request = (key: string, body: string, field = ''): string =>
+      `POST / HTTP/1.1\r\nHost: x\r\nIdempotency-Key: ${key}\r\n${field}Content-Length: ${body.length}\r\n\r\n${body}`;
+    const client = connect(at.port, '127.0.0.1');
+    client.write(request('a', 'x'.repeat(100_001)) + request('no key', 'x'.repeat(100_000)));
+    client.write(request('b', 'small', 'Connection: close\r\n'));
+    const answers = Buffer.concat(await Array.fromAsync<Buffer>(client)).toString();
+    expect([...answers.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status)).toEqual(['413', '400', '200']);
+    expect(answers).toMatch(/\r\n\r\nsmall$/);
+  });
+
   test('createOnce lets GET and HEAD pass without a claim', async () => {
     let reads = 0;
     await at.serve([{ ...post(() => new Response(`${++reads}`)), method: 'GET' }]);
@@ -155,6 +184,32 @@ async function* failingSource(): AsyncGenerator<Uint8Array> {
   yield new Uint8Array(10);
   throw new Error('the source broke');
 }
+
+test('doors on one store are one: what came in by the first is a replay at each other', async () => {
+  const store = await openStore();
+  onTestFinished(() => store.close());
+  const everyByte = Uint8Array.from({ length: 256 }, (_nothing, byte) => byte);
+  const handler = counting(async (request) => new Response(await request.bytes(), { headers: { etag: '"\u00e9"' } }));
+  const route = { ...post(handler), path: '/accounts/:account/scans' };
+  const fields = { 'idempotency-key': '"k"', 'content-type': 'Image/PNG; q=1', 'if-match': '"\u00e9"' };
+  const seen: unknown[] = [];
+  for (const door of doors) {
+    const { server, close } = await door.open(store, [{ ...route, options: { fingerprintHeaders: ['if-match'] } }], {
+      around: [],
+      options: {},
+    });
+    onTestFinished(close);
+    const address = server.address();
+    const port = typeof address === 'object' ? address?.port : undefined;
+    const url = `http://127.0.0.1:${port}/accounts/7%2F8/scans?b=%20&a=1&b=+&c`;
+    const response = await fetch(url, { method: 'POST', headers: fields, body: everyByte });
+    expect(await response.bytes()).toEqual(everyByte);
+    seen.push([response.status, response.headers.get('idempotency-outcome'), response.headers.get('etag')]);
+  }
+  const replayed = [200, 'replayed', '"\u00e9"'];
+  expect(seen).toEqual([[200, 'executed', '"\u00e9"'], replayed, replayed, replayed]);
+  expect(await store.read((tx) => tx.get(['count']))).toBe(1);
+});
 
 describe.each(doors)('round $name', (door) => {
   const at = new DoorUnderTest(door);

@@ -2,7 +2,7 @@ import type { Transaction } from '../kv/store.ts';
 import { fingerprint, parseIdempotencyKey, type Fingerprint } from '../layers/idempotency/idempotency.ts';
 import { tell } from '../operations/tell.ts';
 import { withHeaders, type Answer } from './answer.ts';
-import { readPassing, ResponseTooLarge, type Call } from './call.ts';
+import { readPassing, requestOf, ResponseTooLarge, type Call } from './call.ts';
 import { runClaimed } from './claimed.ts';
 import type { Core } from './core.ts';
 import { selectQuery, type Incoming } from './incoming.ts';
@@ -77,7 +77,7 @@ async function settle<Tx extends Transaction, Context>(
   const call: Call<Context> = { incoming, body: read.bytes, context };
   const key = parsed.outcome === 'key' ? parsed.key : undefined;
   try {
-    const refusal = await route.guard?.(incoming.toRequest(call.body), context);
+    const refusal = await route.guard?.(requestOf(call), context);
     if (refusal !== undefined) {
       return markedIf(key !== undefined, {
         answer: sendable(await readPassing(refusal, { world: core.world })),
@@ -85,7 +85,7 @@ async function settle<Tx extends Transaction, Context>(
       });
     }
     if (key === undefined) return { answer: await runUnclaimed(core, route, call) };
-    const scope = await core.scope(incoming.toRequest(call.body), context);
+    const scope = await core.scope(call);
     return await runClaimed(core, route, call, { scope, key, fingerprint: fingerprintOf(route, call) });
   } catch (error) {
     if (error instanceof ResponseTooLarge) return markedIf(key !== undefined, responseTooLarge(error));

@@ -48,7 +48,7 @@ export interface ExpressOnce<Tx extends Transaction> {
 export function createOnce<Tx extends Transaction>(store: Store<Tx>, options: ExpressOnceOptions): ExpressOnce<Tx> {
   const { scope, ...rest } = options;
   if (typeof scope !== 'function') throw new InvalidArgumentError('scope', scope, 'a function');
-  const core = createCore<Tx, ExpressContext>(store, { ...rest, scope: (_request, { req }) => scope(req) });
+  const core = createCore<Tx, ExpressContext>(store, ({ context }) => scope(context.req), rest);
   const once = (
     handler: Handler<Tx, ExpressContext>,
     routeOptions: RouteOptions<ExpressContext> = {},

@@ -1,11 +1,12 @@
 import { once as event } from 'node:events';
 import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
+import { connect, type IncomingHttpHeaders } from 'node:http2';
 import { gzipSync } from 'node:zlib';
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { openStore, type EmbeddedStore } from 'semel/embedded';
 import { createOnce, type FastifyOnce } from 'semel/fastify';
 import type { Transaction } from 'semel';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 
 let store: EmbeddedStore;
 let app: FastifyInstance;
@@ -101,6 +102,41 @@ describe('createOnce', () => {
     expect([get.bytes.toString(), get.headers.get('idempotency-outcome')]).toEqual(['2', null]);
     const head = await send('/balance', { method: 'HEAD' });
     expect([head.status, head.headers.get('content-length'), head.bytes.length]).toEqual([200, '1', 0]);
+  });
+});
+
+describe('createOnce over HTTP/2', () => {
+  test('createOnce over HTTP/2 has the request’s authority, fields and body, and sends nothing that HTTP/2 forbids', async () => {
+    const secondApp = Fastify({ http2: true });
+    onTestFinished(() => secondApp.close());
+    const headers = new Headers([
+      ['set-cookie', 'a=1'],
+      ['set-cookie', 'b=2'],
+      ['connection', 'keep-alive'],
+      ['x-page', '1'],
+    ]);
+    const handler = async (request: Request): Promise<Response> =>
+      new Response(`${request.url} ${request.headers.get('x-trace')} ${await request.text()}`, { headers });
+    secondApp.register(once({ method: 'POST', url: '/orders', handler }, { headers: ['x-page'] }));
+    const origin = await secondApp.listen({ port: 0, host: '127.0.0.1' });
+    const session = connect(origin);
+    onTestFinished(() => session.destroy());
+    for (const [outcome, cookies] of [
+      ['executed', ['a=1', 'b=2']],
+      ['replayed', undefined],
+    ] as const) {
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': '/orders?a',
+        'idempotency-key': 'k',
+        'x-trace': '7',
+      });
+      stream.end('{"amount":5}');
+      const [fields] = (await event(stream, 'response')) as [IncomingHttpHeaders];
+      expect([fields[':status'], fields['idempotency-outcome']]).toEqual([200, outcome]);
+      expect([fields['set-cookie'], fields['x-page'], fields.connection]).toEqual([cookies, '1', undefined]);
+      expect(Buffer.concat(await Array.fromAsync<Buffer>(stream)).toString()).toBe(`${origin}/orders?a 7 {"amount":5}`);
+    }
   });
 });
 

@@ -59,7 +59,7 @@ export interface FastifyOnce<Tx extends Transaction> {
 export function createOnce<Tx extends Transaction>(store: Store<Tx>, options: FastifyOnceOptions): FastifyOnce<Tx> {
   const { scope, ...rest } = options;
   if (typeof scope !== 'function') throw new InvalidArgumentError('scope', scope, 'a function');
-  const core = createCore<Tx, FastifyContext>(store, { ...rest, scope: (_request, context) => scope(context.request) });
+  const core = createCore<Tx, FastifyContext>(store, ({ context }) => scope(context.request), rest);
   const once = (onceRoute: OnceRoute<Tx>, routeOptions: RouteOptions<FastifyContext> = {}): FastifyPluginAsync => {
     const { handler, ...fastifyRoute } = onceRoute;
     const route = createRoute(sendingNothing(handler, hasSent), routeOptions, rest);

@@ -48,7 +48,7 @@ export function createOnce<Tx extends Transaction, E extends Env = Env>(
 ): HonoOnce<Tx, E> {
   const { scope, ...rest } = options;
   if (typeof scope !== 'function') throw new InvalidArgumentError('scope', scope, 'a function');
-  const core = createCore<Tx, HonoContext<E>>(store, { ...rest, scope: (_request, { c }) => scope(c) });
+  const core = createCore<Tx, HonoContext<E>>(store, ({ context }) => scope(context.c), rest);
   const once = (handler: Handler<Tx, HonoContext<E>>, routeOptions: RouteOptions<HonoContext<E>> = {}) => {
     const route = createRoute(sendingNothing(handler, hasSent), routeOptions, rest);
     return async (c: Context<E>): Promise<Response> => {

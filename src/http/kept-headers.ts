@@ -79,8 +79,10 @@ export function sendable(answer: Answer): Answer {
   return { ...answer, headers: answer.headers.filter(stays) };
 }
 
+const none: ReadonlySet<string> = new Set();
+
 /** RFC 9110, section 7.6.1: the fields that `Connection` names belong to one connection, too. */
 function connectionOptions(headers: readonly HeaderPair[]): ReadonlySet<string> {
-  const named = headers.filter(([name]) => name === 'connection').flatMap(([, value]) => value.split(','));
-  return new Set(named.map((name) => name.trim().toLowerCase()));
+  const named = headers.find(([name]) => name === 'connection')?.[1];
+  return named === undefined ? none : new Set(named.split(',').map((name) => name.trim().toLowerCase()));
 }

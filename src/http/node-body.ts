@@ -1,21 +1,28 @@
 import type { IncomingMessage } from 'node:http';
-import { assert } from '../kv/assert.ts';
+import { finished } from 'node:stream';
 import { joinChunks, type ReadStream } from './read-stream.ts';
 
 /** Reads the body of a request of Node's, or no further than `bytesMax`; the client can then still read its answer. */
-export async function readNodeBody(incoming: IncomingMessage, bytesMax: number): Promise<ReadStream> {
+export function readNodeBody(incoming: IncomingMessage, bytesMax: number): Promise<ReadStream> {
   // One that says so beforehand need not be waited for.
-  if (Number(incoming.headers['content-length']) > bytesMax) return tooLarge(incoming);
+  if (Number(incoming.headers['content-length']) > bytesMax) return Promise.resolve(tooLarge(incoming));
   const chunks: Uint8Array[] = [];
   let length = 0;
-  // Without `destroyOnReturn` leaving the loop would close the connection, and the answer with it.
-  for await (const chunk of incoming.iterator({ destroyOnReturn: false })) {
-    assert(chunk instanceof Uint8Array, 'a request without an encoding yields bytes');
-    length += chunk.length;
-    if (length > bytesMax) return tooLarge(incoming);
-    chunks.push(chunk);
-  }
-  return { outcome: 'read', bytes: joinChunks(chunks, length) };
+  return new Promise((resolve, reject) => {
+    const take = (chunk: Uint8Array): void => {
+      length += chunk.length;
+      chunks.push(chunk);
+      if (length <= bytesMax) return;
+      stopListening();
+      incoming.off('data', take);
+      resolve(tooLarge(incoming));
+    };
+    const stopListening = finished(incoming, (error) => {
+      if (error) reject(error);
+      else resolve({ outcome: 'read', bytes: joinChunks(chunks, length) });
+    });
+    incoming.on('data', take);
+  });
 }
 
 /** What a client may still send after it was refused, before it is cut off. */

@@ -15,25 +15,38 @@ export interface NodeRequest {
 /** What came in by a server of Node's. */
 export function nodeIncoming({ method, target, protocol, host, rawHeaders, readBody }: NodeRequest): Incoming {
   const at = target.indexOf('?');
-  const headers = headersOf(rawHeaders);
   return {
     method,
     // Not by way of URL, which resolves dot segments: `/kv/a/../b` names another key than `/kv/b`.
     path: at === -1 ? target : target.slice(0, at),
     query: at === -1 ? '' : target.slice(at + 1),
-    header: (name) => headers.get(name) ?? undefined,
+    header: (name) => fieldOf(rawHeaders, name),
     readBody,
-    toRequest: (body) => new Request(urlOf(protocol, host, target), { method, headers, body: bodyOf(method, body) }),
+    toRequest: (body) =>
+      new Request(urlOf(protocol, host, target), {
+        method,
+        headers: headersOf(rawHeaders),
+        body: bodyOf(method, body),
+      }),
   };
 }
 
-function headersOf(rawHeaders: readonly string[]): Headers {
-  const headers = new Headers();
-  // Node's own view of them drops some that were sent twice; two keys must not look like one.
-  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
-    const [name = '', value = ''] = rawHeaders.slice(at, at + 2);
+/** From the list as it came: Node's own view of it drops some fields that were sent twice, and two keys must not look like one. */
+function fieldOf(rawHeaders: readonly string[], name: string): string | undefined {
+  let found: string | undefined;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const value = rawHeaders[at + 1] ?? '';
+    if (rawHeaders[at]?.toLowerCase() === name) found = found === undefined ? value : `${found}, ${value}`;
+  }
+  return found;
+}
+
+function headersOf(rawHeaders: readonly string[]): [string, string][] {
+  const headers: [string, string][] = [];
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] ?? '';
     // HTTP/2's pseudo-headers are the method, the target and the host.
-    if (!name.startsWith(':')) headers.append(name, value);
+    if (!name.startsWith(':')) headers.push([name, rawHeaders[at + 1] ?? '']);
   }
   return headers;
 }

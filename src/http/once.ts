@@ -8,6 +8,7 @@ import {
   type OperationsOptions,
 } from '../operations/operations.ts';
 import { toResponse } from './answer.ts';
+import { requestOf } from './call.ts';
 import type { Core } from './core.ts';
 import { exchange } from './exchange.ts';
 import { incomingRequest } from './incoming.ts';
@@ -50,20 +51,22 @@ export function createOnce<Tx extends Transaction, Context = void>(
   store: Store<Tx>,
   options: OnceOptions<Context>,
 ): Once<Tx, Context> {
-  const core = createCore(store, options);
+  const { scope, ...rest } = options;
+  if (typeof scope !== 'function') throw new InvalidArgumentError('scope', scope, 'a function');
+  const core = createCore<Tx, Context>(store, (call) => scope(requestOf(call), call.context), rest);
   const once = (handler: Handler<Tx, Context>, routeOptions: RouteOptions<Context> = {}): ProtectedHandler<Context> => {
-    const route = createRoute(handler, routeOptions, options);
+    const route = createRoute(handler, routeOptions, rest);
     return async (request, context) => toResponse(await exchange(core, route, incomingRequest(request), context));
   };
   return Object.assign(once, { operations: core.operations });
 }
 
-/** @throws InvalidArgumentError */
+/** `scope` is asked of the call, for a door's own scope needs no Request made. @throws InvalidArgumentError */
 export function createCore<Tx extends Transaction, Context>(
   store: Store<Tx>,
-  { scope, profile = 'semel', onEvent, onOperation, ...rest }: OnceOptions<Context>,
+  scope: Core<Tx, Context>['scope'],
+  { profile = 'semel', onEvent, onOperation, ...rest }: Omit<OnceOptions<Context>, 'scope'>,
 ): Core<Tx, Context> {
-  if (typeof scope !== 'function') throw new InvalidArgumentError('scope', scope, 'a function');
   if (profile !== 'semel' && profile !== 'ietf') throw new InvalidArgumentError('profile', profile, 'semel or ietf');
   const { world = realWorld } = rest;
   const operations = createOperations(store, onOperation === undefined ? rest : { ...rest, onEvent: onOperation });

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { readStream } from './read-stream.ts';
+import { nobodyWaits, ReaderInterest } from './reader-interest.ts';
 
 function streamOf(...chunks: readonly unknown[]): ReadableStream<unknown> {
   return new ReadableStream({
@@ -26,14 +27,15 @@ test('readStream takes as many bytes as its bound, and stops at one more', async
   expect(await readStream(streamOf(bytes, bytes), 5)).toEqual({ outcome: 'too-large' });
 });
 
-test('readStream fails with the signal’s reason and cancels its source, also when the signal has fired before', async () => {
-  const reason = new Error('over');
+test('readStream fails and cancels its source when nobody waits any longer, also when nobody has from the start', async () => {
   const cancelled: unknown[] = [];
   const endless = (): ReadableStream<unknown> => new ReadableStream({ cancel: (why) => void cancelled.push(why) });
-  await expect(readStream(endless(), 1, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
-  const later = new AbortController();
-  const reading = readStream(endless(), 1, { signal: later.signal });
-  later.abort(reason);
-  await expect(reading).rejects.toBe(reason);
-  expect(cancelled).toEqual([reason, reason]);
+  const over = new ReaderInterest();
+  over.end();
+  await expect(readStream(endless(), 1, { interest: over })).rejects.toBe(nobodyWaits);
+  const later = new ReaderInterest();
+  const reading = readStream(endless(), 1, { interest: later });
+  later.end();
+  await expect(reading).rejects.toBe(nobodyWaits);
+  expect(cancelled).toEqual([nobodyWaits, nobodyWaits]);
 });

@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from '../kv/errors.ts';
 import { realWorld, type World } from '../kv/world.ts';
+import { nobodyWaits, type ReaderInterest } from './reader-interest.ts';
 
 export type ReadStream =
   | { readonly outcome: 'read'; readonly bytes: Uint8Array<ArrayBuffer> }
@@ -7,8 +8,8 @@ export type ReadStream =
 
 export interface Reading {
   readonly world?: World;
-  /** Nobody wants the body any longer: its source is told to stop, and the reading fails with the signal's reason. */
-  readonly signal?: AbortSignal;
+  /** At its end the body's source is told to stop, and the reading fails with `nobodyWaits`. */
+  readonly interest?: ReaderInterest;
 }
 
 /** Chunks that are there already come without the event loop in between. So many take a few milliseconds; then all others have a turn. */
@@ -18,19 +19,18 @@ const chunksAtOnce = 200;
 export async function readStream(
   stream: ReadableStream<unknown> | null,
   bytesMax: number,
-  { world = realWorld, signal }: Reading = {},
+  { world = realWorld, interest }: Reading = {},
 ): Promise<ReadStream> {
   if (stream === null) return { outcome: 'read', bytes: new Uint8Array(0) };
   const gathered = new Gathered();
   const reader = stream.getReader();
   // Whether the source obeys is its own affair: the answer is the same, and must not wait for it.
-  const stop = (): void => void reader.cancel(signal?.reason).catch(() => undefined);
-  signal?.addEventListener('abort', stop, { once: true });
-  if (signal?.aborted) stop();
+  const stop = (): void => void reader.cancel(nobodyWaits).catch(() => undefined);
+  const forget = interest?.onEnd(stop);
   try {
     for (let chunks = 1; ; chunks++) {
       const { done, value } = await reader.read();
-      signal?.throwIfAborted();
+      if (interest?.isOver) throw nobodyWaits;
       if (done) return { outcome: 'read', bytes: gathered.take() };
       if (!(value instanceof Uint8Array)) {
         stop();
@@ -44,7 +44,7 @@ export async function readStream(
       if (chunks % chunksAtOnce === 0) await new Promise<void>((resolve) => world.defer(resolve));
     }
   } finally {
-    signal?.removeEventListener('abort', stop);
+    forget?.();
   }
 }
 

@@ -2,11 +2,12 @@ import { CommitUnknownError, DeadlineExceededError } from '../kv/errors.ts';
 import type { Transaction } from '../kv/store.ts';
 import { ExecutionThrew, marked } from '../operations/execution-threw.ts';
 import type { Answer } from './answer.ts';
-import { makeAnswer, nobodyWaits, type Call, type Made } from './call.ts';
+import { makeAnswer, type Call, type Made } from './call.ts';
 import type { Core } from './core.ts';
 import { sendable } from './kept-headers.ts';
 import { problem } from './problem.ts';
 import type { Reading } from './read-stream.ts';
+import { ReaderInterest } from './reader-interest.ts';
 import type { Route } from './route.ts';
 
 /**
@@ -18,8 +19,8 @@ export async function runUnclaimed<Tx extends Transaction, Context>(
   route: Route<Tx, Context>,
   call: Call<Context>,
 ): Promise<Answer> {
-  const ended = new AbortController();
-  const reading: Reading = { world, signal: ended.signal };
+  const interest = new ReaderInterest();
+  const reading: Reading = { world, interest };
   try {
     return await store.transact(async (tx) => sendable(await inScope(route, call, tx, reading)), {
       timeoutMs: route.deadlineMs,
@@ -30,7 +31,7 @@ export async function runUnclaimed<Tx extends Transaction, Context>(
     if (error instanceof CommitUnknownError) return commitUnknown();
     throw error;
   } finally {
-    ended.abort(nobodyWaits);
+    interest.end();
   }
 }
 
