@@ -114,7 +114,7 @@ async function attempt(
 
 interface Content {
   readonly headers: Headers;
-  readonly body: Uint8Array<ArrayBuffer> | undefined;
+  readonly body: Blob | undefined;
 }
 
 /** A Request made of a Request keeps all of it but its referrer, which the Fetch standard resets as soon as there is an `init`. */

@@ -43,9 +43,10 @@ export interface Telemetry {
  */
 export function createTelemetry(options: TelemetryOptions = {}): Telemetry {
   const { tracer = trace.getTracer('semel'), meter = metrics.getMeter('semel'), world = realWorld } = options;
+  const onOperation = observeOperations(tracer, meter, world);
   const observe = observeStore(meter);
-  // What a store tells must not throw, and nobody can promise that of somebody's SDK. Operations see to it themselves.
-  return { onOperation: observeOperations(tracer, meter, world), onStoreEvent: (event) => tell(observe, event) };
+  // `openStore` asks for an observer that does not throw, and nobody can promise that of an SDK. Operations see to it themselves.
+  return { onOperation, onStoreEvent: (event) => tell(observe, event) };
 }
 
 function observeOperations(tracer: Tracer, meter: Meter, world: World): Telemetry['onOperation'] {
