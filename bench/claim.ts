@@ -14,6 +14,8 @@ export interface Claim {
   readonly inFlight: readonly number[];
   readonly contenders: Readonly<Record<string, OpenContender>>;
   readonly expectations: readonly Expectation[];
+  /** Of the turn that is not counted, where the usual one is too short for the compiler. */
+  readonly warmUpMs?: number;
   /** What limits the figure, in sentences. */
   readonly limitedBy: string;
 }

@@ -36,7 +36,7 @@ export async function measure(claim: Claim, { rounds, turnMs, directory }: Measu
     const rows: Row[] = [];
     for (const inFlight of claim.inFlight) {
       const perSecond = new Map(running.map(({ name }) => [name, [] as number[]]));
-      for (const { child } of running) await turn(child, { inFlight, durationMs: warmUpMs });
+      for (const { child } of running) await turn(child, { inFlight, durationMs: claim.warmUpMs ?? warmUpMs });
       for (let round = 0; round < rounds; round++) {
         for (const { name, child } of running) {
           perSecond.get(name)?.push(await turn(child, { inFlight, durationMs: turnMs }));

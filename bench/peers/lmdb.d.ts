@@ -7,6 +7,8 @@ declare module 'lmdb' {
     readonly path: string;
     readonly overlappingSync?: boolean;
     readonly noSync?: boolean;
+    readonly useWritemap?: boolean;
+    readonly encoding?: 'string';
   }
 
   export interface ReadSnapshot {

@@ -23,10 +23,19 @@ export async function lmdbDurable(directory: string): Promise<Counters> {
 }
 
 /** lmdb is always a file; here one without syncs, on a file system in memory where there is one. */
-export async function openInMemory(): Promise<{ readonly database: Database; readonly close: () => Promise<void> }> {
+export async function openInMemory(encoding?: {
+  readonly encoding: 'string';
+}): Promise<{ readonly database: Database; readonly close: () => Promise<void> }> {
   const memory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
   const directory = await mkdtemp(join(memory, 'semel-bench-'));
-  const database = open({ path: join(directory, 'lmdb.mdb'), noSync: true, overlappingSync: false });
+  // `useWritemap` writes by memory map, which no crash may interrupt; in memory nothing outlives one anyway.
+  const database = open({
+    path: join(directory, 'lmdb.mdb'),
+    noSync: true,
+    overlappingSync: false,
+    useWritemap: true,
+    ...encoding,
+  });
   return {
     database,
     async close() {
