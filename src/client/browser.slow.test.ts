@@ -19,7 +19,16 @@ interface Browser {
 const browsers: readonly Browser[] = [
   {
     name: 'chromium',
-    words: (profile) => ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', `--user-data-dir=${profile}`],
+    words: (profile) => [
+      '--headless',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      '--no-first-run',
+      `--user-data-dir=${profile}`,
+    ],
   },
   // It shows no body of a Request, where Chromium does.
   { name: 'firefox-esr', words: (profile) => ['--headless', '--no-remote', '--profile', profile] },
