@@ -20,9 +20,11 @@ interface Order {
   readonly credits: number;
 }
 
-function isOrder(value: unknown): value is Order {
-  const { item, credits } = Object(value) as Partial<Order>;
-  return typeof item === 'string' && typeof credits === 'number' && Number.isSafeInteger(credits) && credits > 0;
+/** Runs before the key is used, so a malformed order can be corrected and sent under the same one. */
+async function refuseMalformed(request: Request): Promise<Response | undefined> {
+  const { item, credits } = Object(await request.json().catch(() => undefined)) as Partial<Order>;
+  if (typeof item === 'string' && Number.isSafeInteger(credits) && Number(credits) > 0) return undefined;
+  return Response.json({ error: 'an order has an item and credits' }, { status: 400 });
 }
 
 /** What the authenticating middleware leaves for the routes. */
@@ -49,14 +51,16 @@ app.use(async (c, next) => {
 
 app.post(
   '/orders',
-  once(async (request, tx, { c }) => {
-    const order: unknown = await request.json().catch(() => undefined);
-    if (!isOrder(order)) return Response.json({ error: 'an order has an item and credits' }, { status: 400 });
-    const spent = await tx.add(['credits', c.get('account')], -order.credits, { min: 0 });
-    if (spent.outcome === 'refused') return Response.json({ error: 'not enough credits' }, { status: 402 });
-    tx.set(['order', c.get('account'), tx.version], { item: order.item, credits: order.credits });
-    return Response.json({ order: tx.version }, { status: 201 });
-  }),
+  once(
+    async (request, tx, { c }) => {
+      const { item, credits } = (await request.json()) as Order;
+      const spent = await tx.add(['credits', c.get('account')], -credits, { min: 0 });
+      if (spent.outcome === 'refused') return Response.json({ error: 'not enough credits' }, { status: 402 });
+      tx.set(['order', c.get('account'), tx.version], { item, credits });
+      return Response.json({ order: tx.version }, { status: 201 });
+    },
+    { guard: refuseMalformed },
+  ),
 );
 
 app.get('/orders', async (c) => {
