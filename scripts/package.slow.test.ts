@@ -43,6 +43,7 @@ const servers = projects.flatMap((project) =>
 
 interface Manifest {
   readonly exports: Readonly<Record<string, unknown>>;
+  readonly scripts: Readonly<Record<string, string>>;
   readonly dependencies: Readonly<Record<string, string>>;
   readonly peerDependencies: Readonly<Record<string, string>>;
   readonly peerDependenciesMeta: Readonly<Record<string, { optional?: boolean }>>;
@@ -96,6 +97,11 @@ describe('the tarball', () => {
     const { dependencies, peerDependencies, peerDependenciesMeta } = manifest;
     expect(Object.keys(peerDependencies).filter((name) => peerDependenciesMeta[name]?.optional !== true)).toEqual([]);
     expect(Object.keys(peerDependencies).filter((name) => name in dependencies)).toEqual([]);
+  });
+
+  test('installing the package runs none of its scripts, so npm has nothing to ask its user about', () => {
+    const atInstall = ['preinstall', 'install', 'postinstall', 'prepare', 'preprepare', 'postprepare'];
+    expect(Object.keys(manifest.scripts).filter((name) => atInstall.includes(name))).toEqual([]);
   });
 
   test('every door is tried, in a project of its own where it needs one', () => {
