@@ -34,7 +34,7 @@ export class Bound {
   }
 
   /** The work's result, or the fault if that comes first. The work itself goes on; it must be told by other means. */
-  race<T>(work: Promise<T>): Promise<T> {
+  race<T>(work: T | Promise<T>): T | Promise<T> {
     return this.#expired === undefined ? work : Promise.race([this.#expired, work]);
   }
 

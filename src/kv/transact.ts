@@ -39,12 +39,12 @@ export interface Attempt<Tx> {
   readonly installed: boolean;
   /** Whether this attempt has written a key. */
   wrote(key: Key): boolean;
-  /** Validates and installs; resolves when durable. */
-  commit(): Promise<void>;
+  /** Validates and installs; resolves when durable. `undefined` where all of it is done already. */
+  commit(): Promise<void> | undefined;
   /** Ends it without a commit: its waits reject with `cause`, its locks are free. Nothing happens after its end. */
   abandon(cause?: Error): void;
-  /** Resolves when everything that it has read is durable: no outcome may leave before. */
-  settled(): Promise<void>;
+  /** Resolves when everything that it has read is durable: no outcome may leave before. `undefined` where it is. */
+  settled(): Promise<void> | undefined;
 }
 
 /**
@@ -65,7 +65,7 @@ export async function transact<Tx extends Transaction, T>(
   options: TransactOptions = {},
 ): Promise<T> {
   const { isolation = 'serializable', attemptsMax = limits.attemptsMax, label } = options;
-  requireOneOf('isolation', isolation, ['serializable', 'snapshot', 'read-committed']);
+  requireOneOf('isolation', isolation, isolations);
   if (!Number.isSafeInteger(attemptsMax) || attemptsMax < 1) {
     throw new InvalidArgumentError('attemptsMax', attemptsMax, 'a whole number from 1');
   }
@@ -76,9 +76,16 @@ export async function transact<Tx extends Transaction, T>(
     for (let number = 1; ; number++) {
       const attempt = engine.begin({ isolation, label, age });
       age = attempt.age;
-      const ended = await run(attempt, body, bound, collided);
-      if ('result' in ended) return ended.result;
-      const { fault } = ended;
+      let fault: RetryableFault;
+      try {
+        if (collided.length > 0) await bound.race(lockAll(attempt.tx, collided));
+        const result = await bound.race(body(attempt.tx));
+        const durable = attempt.commit();
+        if (durable !== undefined) await bound.race(durable);
+        return result;
+      } catch (error) {
+        fault = await retryable(attempt, error, bound);
+      }
       if (number >= attemptsMax) {
         await bound.race(attempt.settled());
         throw fault;
@@ -92,35 +99,20 @@ export async function transact<Tx extends Transaction, T>(
   }
 }
 
-type Ended<T> = { readonly result: T } | { readonly fault: RetryableFault };
+const isolations: readonly Isolation[] = ['serializable', 'snapshot', 'read-committed'];
 
-async function run<Tx extends Transaction, T>(
-  attempt: Attempt<Tx>,
-  body: (tx: Tx) => T | Promise<T>,
-  bound: Bound,
-  collided: readonly LockFirst[],
-): Promise<Ended<T>> {
-  try {
-    if (collided.length > 0) await bound.race(lockAll(attempt.tx, collided));
-    const result = await bound.race(promised(body, attempt.tx));
-    await bound.race(attempt.commit());
-    return { result };
-  } catch (error) {
-    if (attempt.installed) throw error === bound.fault ? commitUnknown(error) : error;
-    attempt.abandon(bound.fault);
-    if (bound.fault !== undefined) throw bound.fault;
-    if (attempt.fault !== undefined) return { fault: attempt.fault };
-    await bound.race(attempt.settled());
-    throw error;
+/** Ends an attempt that has failed. Answers why where another one may do better; else throws what its caller is told. */
+async function retryable(attempt: Attempt<unknown>, error: unknown, bound: Bound): Promise<RetryableFault> {
+  if (attempt.installed) {
+    const reason =
+      error === bound.fault ? 'the caller stopped waiting during the sync' : 'the disk failed during the commit';
+    throw new CommitUnknownError(reason, { cause: error });
   }
-}
-
-async function promised<Tx, T>(body: (tx: Tx) => T | Promise<T>, tx: Tx): Promise<T> {
-  return body(tx);
-}
-
-function commitUnknown(cause: unknown): CommitUnknownError {
-  return new CommitUnknownError('the caller stopped waiting during the sync', { cause });
+  attempt.abandon(bound.fault);
+  if (bound.fault !== undefined) throw bound.fault;
+  if (attempt.fault !== undefined) return attempt.fault;
+  await bound.race(attempt.settled());
+  throw error;
 }
 
 interface LockFirst {

@@ -2,14 +2,16 @@ import { Bound } from '../../kv/bound.ts';
 import { StoreClosedError } from '../../kv/errors.ts';
 import { limits } from '../../kv/limits.ts';
 import type { ReadOptions } from '../../kv/store.ts';
+import type { Attempt } from '../../kv/transact.ts';
 import type { World } from '../../kv/world.ts';
+import { Link } from './ring.ts';
 
 /**
  * The calls that run on a store. *Open* → *closing*, when new ones are refused and those that run may finish → *closed*,
  * when none is left, or when the patience of who closes has ended and what was left is fenced.
  */
 export class Calls {
-  readonly #running = new Set<Call>();
+  readonly #running = new Link();
   #closing = false;
   #onIdle: (() => void) | undefined;
 
@@ -19,12 +21,12 @@ export class Calls {
   }
 
   /** Runs a call that closing may end before its time. */
-  run<T>(act: (call: Call) => Promise<T>): Promise<T> {
+  run<C extends Call, T>(call: C, act: (call: C) => Promise<T>): Promise<T> {
     // Not `Promise.race`, which makes more promises, and this is done for each call.
     return new Promise((resolve, reject) => {
       this.requireOpen();
-      const call: Call = { fence: undefined, reject };
-      this.#running.add(call);
+      call.reject = reject;
+      call.enterBefore(this.#running);
       act(call).then(
         (result) => {
           this.#end(call);
@@ -40,8 +42,8 @@ export class Calls {
   }
 
   #end(call: Call): void {
-    this.#running.delete(call);
-    if (this.#running.size === 0) this.#onIdle?.();
+    call.leave();
+    if (this.#running.isAlone) this.#onIdle?.();
   }
 
   /** A signal that has fired already is patience that has ended: it closes all the same. */
@@ -50,20 +52,23 @@ export class Calls {
     let bound: Bound | undefined;
     try {
       bound = new Bound(world, { timeoutMs: limits.closeTimeoutMs, ...options });
-      if (this.#running.size > 0) await bound.race(new Promise<void>((resolve) => (this.#onIdle = resolve)));
+      if (!this.#running.isAlone) await bound.race(new Promise<void>((resolve) => (this.#onIdle = resolve)));
     } catch {
-      for (const { fence, reject } of this.#running) {
-        const fault = new StoreClosedError();
-        if (fence?.(fault) === true) reject(fault);
-      }
+      for (let link = this.#running.next; link instanceof Call; link = link.next) link.fence(new StoreClosedError());
     } finally {
       bound?.close();
     }
   }
 }
 
-export interface Call {
-  /** Ends what it does just now; answers whether that is then sure not to happen. */
-  fence: ((fault: StoreClosedError) => boolean) | undefined;
-  readonly reject: (fault: StoreClosedError) => void;
+export class Call extends Link {
+  /** The attempt under way, where it is one of `transact`. */
+  attempt: Attempt<unknown> | undefined;
+  reject: ((fault: StoreClosedError) => void) | undefined;
+
+  /** Ends what it does just now, unless that may have happened already. */
+  fence(fault: StoreClosedError): void {
+    this.attempt?.abandon(fault);
+    if (this.attempt?.installed !== true) this.reject?.(fault);
+  }
 }

@@ -26,11 +26,12 @@ export class Database {
   readonly locks: LockTable;
   readonly #snapshots = new Snapshots();
   #journal: Journal | undefined;
+  #lastAge = 0;
   #lastNow = 0;
   #lastVersion = 0;
   #versionCeiling = 0;
   #ceilingRequested = 0;
-  #collecting = false;
+  #collectionDue = false;
 
   constructor(world: World) {
     this.world = world;
@@ -90,6 +91,11 @@ export class Database {
     return this.#lastNow;
   }
 
+  /** A transaction's: the number of its first attempt. */
+  takeAge(): number {
+    return ++this.#lastAge;
+  }
+
   /** @throws LimitExceededError where half a million attempts passed without the disk confirming a single one */
   takeVersion(): number {
     if (this.#lastVersion >= this.#versionCeiling) {
@@ -118,12 +124,12 @@ export class Database {
 
   /** Lets go of old versions: those that neither a snapshot in use nor one yet to be taken can see. */
   collect(): void {
-    if (this.#collecting) return;
     const horizon = Math.min(this.journal.durableIndex, this.#snapshots.oldest);
-    this.#collecting = this.map.collect(horizon, chainsCollectedMax);
-    if (!this.#collecting) return;
+    const isMore = this.map.collect(horizon, chainsCollectedMax);
+    if (!isMore || this.#collectionDue) return;
+    this.#collectionDue = true;
     this.world.defer(() => {
-      this.#collecting = false;
+      this.#collectionDue = false;
       this.collect();
     });
   }
@@ -146,8 +152,8 @@ export class Database {
 /** So many that an attempt never waits for more, so few that some million openings leave numbers enough. */
 const versionsReserved = 2 ** 20;
 
-/** About a millisecond's work. */
-const chainsCollectedMax = 1_000;
+/** Many more than a commit usually supersedes, and less than a tenth of a millisecond's work. */
+const chainsCollectedMax = 100;
 
 /** Short, and without a meaning that a caller could come to rely on. */
 export function formatVersion(version: number): Version {

@@ -1,5 +1,5 @@
 import { assert } from '../../kv/assert.ts';
-import { CommitUnknownError, ConflictError, TransactionClosedError } from '../../kv/errors.ts';
+import { ConflictError, TransactionClosedError } from '../../kv/errors.ts';
 import type { Key } from '../../kv/key.ts';
 import type { Isolation } from '../../kv/store.ts';
 import type { Attempt, AttemptOptions, RetryableFault } from '../../kv/transact.ts';
@@ -44,10 +44,10 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
   #rangesRead: ReadRange[] | undefined;
   #boundsTold: { readonly key: EncodedKey; readonly additions: readonly Addition[] }[] | undefined;
 
-  constructor(database: Database, options: AttemptOptions, number: number) {
+  constructor(database: Database, options: AttemptOptions) {
     this.database = database;
     this.isolation = options.isolation;
-    this.age = options.age ?? number;
+    this.age = options.age ?? database.takeAge();
     this.#label = options.label;
     this.tx = new EmbeddedTransaction(this);
   }
@@ -125,7 +125,7 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
     return this.#fault;
   }
 
-  async commit(): Promise<void> {
+  commit(): Promise<void> | undefined {
     assert(this.#state === 'running', 'an attempt commits once');
     this.#state = 'committing';
     if (this.#fault !== undefined) throw this.#fault;
@@ -136,15 +136,15 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
     }
     this.database.requireHealth();
     const { locks } = this.database;
-    if (!locks.isEmpty && locks.blocksWrites(this.owner, buffer.keys())) await this.prepare(buffer);
+    if (!locks.isEmpty && locks.blocksWrites(this.owner, buffer.keys())) return this.#commitBehindLocks(buffer);
+    return this.database.journal.whenDurable(this.#install(buffer));
+  }
+
+  async #commitBehindLocks(buffer: WriteBuffer): Promise<void> {
+    await this.prepare(buffer);
     // Abandoned in the very turn in which the last lock was granted.
     if (this.#state !== 'committing') throw new TransactionClosedError('its attempt has ended');
-    const sequence = this.#install(buffer);
-    try {
-      await this.database.journal.whenDurable(sequence);
-    } catch (error) {
-      throw new CommitUnknownError('the disk failed during the commit', { cause: error });
-    }
+    await this.database.journal.whenDurable(this.#install(buffer));
   }
 
   wrote(key: Key): boolean {
@@ -155,7 +155,7 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
     if (this.#state !== 'ended') this.#end(cause);
   }
 
-  settled(): Promise<void> {
+  settled(): Promise<void> | undefined {
     return this.database.journal.whenDurable(this.#seen);
   }
 

@@ -1,10 +1,10 @@
 import { Bound, requireTimeout } from '../../kv/bound.ts';
 import { InvalidArgumentError } from '../../kv/errors.ts';
 import type { ReadOptions, ReadTransaction, Store, Transaction, TransactOptions } from '../../kv/store.ts';
-import { type Engine, type RetryableFault, transact } from '../../kv/transact.ts';
+import { type AttemptOptions, type Engine, type RetryableFault, transact } from '../../kv/transact.ts';
 import { realWorld, type World } from '../../kv/world.ts';
 import type { MarkEntry, PortionEntry } from './commit-codec.ts';
-import { type Call, Calls } from './calls.ts';
+import { Call, Calls } from './calls.ts';
 import { Database } from './database.ts';
 import type { Disk } from './disk.ts';
 import { EmbeddedAttempt } from './embedded-attempt.ts';
@@ -137,7 +137,6 @@ class OpenedStore implements EmbeddedStore {
   readonly #calls = new Calls();
   readonly #onRetry: (fault: RetryableFault) => void;
   readonly #unlock: () => Promise<void>;
-  #attempts = 0;
   #closed: Promise<void> | undefined;
 
   constructor(database: Database, { onEvent }: OpenOptions, unlock: () => Promise<void>) {
@@ -147,16 +146,17 @@ class OpenedStore implements EmbeddedStore {
   }
 
   transact<T>(body: (tx: Transaction) => T | Promise<T>, options?: TransactOptions): Promise<T> {
-    return this.#calls.run((call) => transact(this.#engineFor(call), body, options));
+    return this.#calls.run(new TransactCall(this.#database, this.#calls, this.#onRetry), (call) =>
+      transact(call, body, options),
+    );
   }
 
   read<T>(body: (tx: ReadTransaction) => T | Promise<T>, options: ReadOptions = {}): Promise<T> {
-    return this.#calls.run(async (call) => {
+    return this.#calls.run(new Call(), async () => {
       const bound = new Bound(this.#database.world, options);
       const snapshot = new EmbeddedSnapshot(this.#database);
-      call.fence = () => true;
       try {
-        return await bound.race((async () => body(snapshot))());
+        return await bound.race(body(snapshot));
       } finally {
         snapshot.close();
         bound.close();
@@ -175,23 +175,6 @@ class OpenedStore implements EmbeddedStore {
     return this.#closed;
   }
 
-  #engineFor(call: Call): Engine<Transaction> {
-    return {
-      world: this.#database.world,
-      begin: (options) => {
-        this.#calls.requireOpen();
-        this.#database.requireHealth();
-        const attempt = new EmbeddedAttempt(this.#database, options, ++this.#attempts);
-        call.fence = (fault) => {
-          attempt.abandon(fault);
-          return !attempt.installed;
-        };
-        return attempt;
-      },
-      onRetry: this.#onRetry,
-    };
-  }
-
   async #close(options: ReadOptions | undefined): Promise<void> {
     await this.#calls.close(this.#database.world, options);
     try {
@@ -199,5 +182,29 @@ class OpenedStore implements EmbeddedStore {
     } finally {
       await this.#unlock();
     }
+  }
+}
+
+/** One call of `transact`, as the engine that it is given. */
+class TransactCall extends Call implements Engine<Transaction> {
+  readonly #database: Database;
+  readonly #calls: Calls;
+  readonly onRetry: (fault: RetryableFault) => void;
+
+  constructor(database: Database, calls: Calls, onRetry: (fault: RetryableFault) => void) {
+    super();
+    this.#database = database;
+    this.#calls = calls;
+    this.onRetry = onRetry;
+  }
+
+  get world(): World {
+    return this.#database.world;
+  }
+
+  begin(options: AttemptOptions): EmbeddedAttempt {
+    this.#calls.requireOpen();
+    this.#database.requireHealth();
+    return (this.attempt = new EmbeddedAttempt(this.#database, options));
   }
 }

@@ -11,8 +11,8 @@ export interface Journal {
   readonly poison: PoisonedError | undefined;
   /** @throws PoisonedError, StoreClosedError */
   append(entry: LogEntry): number;
-  /** Rejects with PoisonedError. */
-  whenDurable(index: number): Promise<void>;
+  /** Rejects with PoisonedError. `undefined` where it is durable already. */
+  whenDurable(index: number): Promise<void> | undefined;
   close(): Promise<void>;
 }
 
@@ -54,8 +54,8 @@ export class DiskJournal implements Journal {
     return this.#log.append(encodeEntry(entry));
   }
 
-  whenDurable(index: number): Promise<void> {
-    return this.#log.whenDurable(index);
+  whenDurable(index: number): Promise<void> | undefined {
+    return index <= this.#log.durableIndex ? undefined : this.#log.whenDurable(index);
   }
 
   /** Replaces everything recovered by these entries; only before the first append. */
@@ -96,11 +96,7 @@ export class MemoryJournal implements Journal {
     return this.#index;
   }
 
-  whenDurable(): Promise<void> {
-    return alreadyDurable;
-  }
+  whenDurable(): undefined {}
 
   async close(): Promise<void> {}
 }
-
-const alreadyDurable = Promise.resolve();

@@ -1,50 +1,41 @@
+import { Link } from './ring.ts';
+
 /**
  * Which snapshots are in use, oldest first. A snapshot pins the versions that it sees until it is let go.
  *
- * Readers pin the durable sequence, writers the newest one. Each of the two only grows, so in a list apiece the head is
+ * Readers pin the durable sequence, writers the newest one. Each of the two only grows, so in a ring apiece the first is
  * the oldest: pinning, letting go and asking for the oldest all take constant time.
  */
 export class Snapshots {
-  readonly #ofReaders = emptyList();
-  readonly #ofWriters = emptyList();
+  // The ring's own link; as a snapshot it would be the youngest of all.
+  readonly #ofReaders = new Snapshot(Infinity);
+  readonly #ofWriters = new Snapshot(Infinity);
 
   pin(sequence: number, by: 'reader' | 'writer'): Snapshot {
-    const list = by === 'reader' ? this.#ofReaders : this.#ofWriters;
-    const last = list.previous;
-    const snapshot: Link = { sequence, previous: last, next: list };
-    last.next = snapshot;
-    list.previous = snapshot;
+    const snapshot = new Snapshot(sequence);
+    snapshot.enterBefore(by === 'reader' ? this.#ofReaders : this.#ofWriters);
     return snapshot;
   }
 
   release(snapshot: Snapshot): void {
-    const link = snapshot as Link;
-    link.previous.next = link.next;
-    link.next.previous = link.previous;
-    // Letting go twice then unlinks it from itself.
-    link.previous = link;
-    link.next = link;
+    snapshot.leave();
   }
 
   /** The oldest sequence in use; Infinity where none is. */
   get oldest(): number {
-    return Math.min(this.#ofReaders.next.sequence, this.#ofWriters.next.sequence);
+    return Math.min(oldestOf(this.#ofReaders), oldestOf(this.#ofWriters));
   }
 }
 
-export interface Snapshot {
+export class Snapshot extends Link {
   readonly sequence: number;
+
+  constructor(sequence: number) {
+    super();
+    this.sequence = sequence;
+  }
 }
 
-interface Link extends Snapshot {
-  previous: Link;
-  next: Link;
-}
-
-/** The list's own link closes the circle; as a snapshot it would be the youngest of all. */
-function emptyList(): Link {
-  const list = { sequence: Infinity } as Link;
-  list.previous = list;
-  list.next = list;
-  return list;
+function oldestOf(ring: Snapshot): number {
+  return (ring.next as Snapshot).sequence;
 }

@@ -1,0 +1,18 @@
+import { openStore } from 'semel/embedded';
+import { expect, test } from 'vitest';
+import { realWorld } from '../../kv/world.ts';
+
+// Where a program does nothing but transact in memory, its turn never ends, and what was deferred never comes.
+test('Database collects behind a long reader even where nothing that is deferred ever runs', async () => {
+  const store = await openStore({ world: { ...realWorld, defer: () => undefined } });
+  const held = Promise.withResolvers<void>();
+  await store.transact((tx) => tx.set(['k'], 0));
+  const reader = store.read(() => held.promise);
+  for (let value = 1; value <= 3_000; value++) await store.transact((tx) => tx.set(['k'], value));
+  expect(store.status().versions).toBe(3_001);
+  held.resolve();
+  await reader;
+  for (let value = 1; value <= 100; value++) await store.transact((tx) => tx.set(['k'], value));
+  expect(store.status().versions).toBe(1);
+  await store.close();
+});
