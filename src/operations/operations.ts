@@ -12,7 +12,7 @@ import { attempt, Discarded, InProgressElsewhere, settledFrom } from './attempt.
 import { ExecutionThrew } from './execution-threw.ts';
 import { InFlight, type Flight } from './in-flight.ts';
 import type { Execution, Outcome, RefusalReason, Settled } from './outcome.ts';
-import { tell } from './tell.ts';
+import { tell } from '../kv/tell.ts';
 
 export type {
   Fingerprint,

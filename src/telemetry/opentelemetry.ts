@@ -13,7 +13,7 @@ import type { StoreEvent } from '../engines/embedded/embedded.ts';
 import { SemelError } from '../kv/errors.ts';
 import { realWorld, type World } from '../kv/world.ts';
 import type { OperationEvent } from '../operations/operations.ts';
-import { tell } from '../operations/tell.ts';
+import { tell } from '../kv/tell.ts';
 
 export interface TelemetryOptions {
   /** Default: `semel` of the global tracer provider. */

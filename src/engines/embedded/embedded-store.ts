@@ -10,6 +10,7 @@ import type { Disk } from './disk.ts';
 import { EmbeddedAttempt } from './embedded-attempt.ts';
 import { EmbeddedSnapshot } from './embedded-snapshot.ts';
 import { DiskJournal, MemoryJournal } from './journal.ts';
+import { tell } from '../../kv/tell.ts';
 import { storeValue } from '../../kv/value.ts';
 import type { VersionedMap } from './versioned-map.ts';
 
@@ -19,7 +20,7 @@ export interface OpenOptions {
   /** Instead of a directory, for simulation. */
   readonly disk?: Disk;
   readonly world?: World;
-  /** Facts for metrics. It must not throw. */
+  /** Facts for metrics. What it throws, or rejects with, is dropped. */
   readonly onEvent?: (event: StoreEvent) => void;
 }
 
@@ -92,11 +93,11 @@ async function recover(database: Database, disk: Disk, { onEvent }: OpenOptions)
       database.recover(entry);
     },
     onDurable: () => database.collect(),
-    onSync: (facts) => onEvent?.({ type: 'synced', ...facts }),
-    onPoison: (cause) => onEvent?.({ type: 'poisoned', cause }),
+    onSync: (facts) => tell(onEvent, { type: 'synced', ...facts }),
+    onPoison: (cause) => tell(onEvent, { type: 'poisoned', cause }),
   });
   const { entries, bytes, tornBytes, keptAside, durationMs } = journal.recovery;
-  onEvent?.({ type: 'recovered', entries, bytes, tornBytes, keptAside, durationMs });
+  tell(onEvent, { type: 'recovered', entries, bytes, tornBytes, keptAside, durationMs });
   try {
     if (bytes > rewriteBytesMin && writes > database.map.keys * rewriteRatio) {
       await journal.rewrite(liveEntries(database.map, database.mark()));
@@ -142,7 +143,7 @@ class OpenedStore implements EmbeddedStore {
   constructor(database: Database, { onEvent }: OpenOptions, unlock: () => Promise<void>) {
     this.#database = database;
     this.#unlock = unlock;
-    this.#onRetry = (fault) => onEvent?.({ type: 'retried', fault: fault.code });
+    this.#onRetry = (fault) => tell(onEvent, { type: 'retried', fault: fault.code });
   }
 
   transact<T>(body: (tx: Transaction) => T | Promise<T>, options?: TransactOptions): Promise<T> {
