@@ -82,7 +82,7 @@ beforeAll(async () => {
 }, 300_000);
 
 describe('the tarball', () => {
-  test('the tarball holds what the doors reach, with types and sources, and nothing else', () => {
+  test('the tarball holds what the doors reach, with types and sources, and the documents, and nothing else', () => {
     const modules = [...reachedFromDoors()].map((path) => path.replace(/^src\/(.*)\.ts$/, '$1'));
     expect(modules.length).toBeGreaterThan(50);
     const expected = modules.flatMap((name) => [
@@ -90,6 +90,8 @@ describe('the tarball', () => {
       ...['js', 'js.map', 'd.ts', 'd.ts.map'].map((extension) => `dist/${name}.${extension}`),
     ]);
     expected.push('CHANGELOG.md', 'LICENSE', 'README.md', 'package.json');
+    // The README links to them, and they are of the very version that is installed.
+    expected.push(...globSync('docs/**/*.{md,svg}', { cwd: repository }));
     expect(packed.paths).toEqual(expected.toSorted());
   });
 

@@ -15,12 +15,12 @@ export interface PackedPackage {
 export async function packPackage(repository: string, directory: string): Promise<PackedPackage> {
   const copy = join(directory, 'semel');
   await mkdir(copy);
-  const names = ['src', 'package.json', 'tsconfig.json', 'tsconfig.build.json', 'README.md', 'CHANGELOG.md', 'LICENSE'];
+  const manifests = ['package.json', 'tsconfig.json', 'tsconfig.build.json'];
+  const names = ['src', 'docs', 'README.md', 'CHANGELOG.md', 'LICENSE', ...manifests];
   for (const name of names) await cp(join(repository, name), join(copy, name), { recursive: true });
   await symlink(join(repository, 'node_modules'), join(copy, 'node_modules'));
   await run('npm', ['run', '--silent', 'build'], copy);
-  // Without the scripts: what `prepare` fetches is for this repository.
-  const packed = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', directory], copy);
+  const packed = await run('npm', ['pack', '--json', '--pack-destination', directory], copy);
   const listed: Record<string, PackListing> = JSON.parse(packed);
   const [entry] = Object.values(listed);
   if (entry === undefined) throw new Error(`npm pack answered ${packed}`);
