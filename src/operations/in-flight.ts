@@ -1,5 +1,4 @@
 import { AbortedError } from '../kv/errors.ts';
-import { encodeKey } from '../kv/tuple.ts';
 import type { World } from '../kv/world.ts';
 import { sameFingerprint, type Fingerprint, type Identity } from '../layers/idempotency/idempotency.ts';
 import type { OperationName } from '../layers/idempotency/record.ts';
@@ -40,8 +39,8 @@ export class InFlight<Shared> {
       const same = sameFingerprint(flight.fingerprint, identity.fingerprint);
       return { place: same ? 'behind' : 'mismatch', flight };
     }
-    const fresh = new Flight<Shared>(identity.fingerprint, startedAt);
-    this.#flights.set(flightName(identity), fresh);
+    const fresh = new Flight<Shared>(flightName(identity), identity.fingerprint, startedAt);
+    this.#flights.set(fresh.name, fresh);
     return { place: 'owner', flight: fresh };
   }
 
@@ -58,15 +57,15 @@ export class InFlight<Shared> {
     return queue(flight.watchers, 'late', patience);
   }
 
-  share(name: OperationName, flight: Flight<Shared>, shared: Shared): void {
-    this.#flights.delete(flightName(name));
+  share(flight: Flight<Shared>, shared: Shared): void {
+    this.#flights.delete(flight.name);
     for (const take of flight.waiters) take({ turn: 'shared', shared });
     flight.tellWatchers();
   }
 
-  pass(name: OperationName, flight: Flight<Shared>): void {
+  pass(flight: Flight<Shared>): void {
     const [first] = flight.waiters;
-    if (first === undefined) this.#flights.delete(flightName(name));
+    if (first === undefined) this.#flights.delete(flight.name);
     else first({ turn: 'owner' });
     flight.tellWatchers();
   }
@@ -91,13 +90,15 @@ export interface Patience {
 type Take<T> = (turn: T) => void;
 
 export class Flight<Shared> {
+  readonly name: string;
   readonly fingerprint: Fingerprint;
   /** By the wall clock, for people. */
   readonly startedAt: number;
   readonly waiters = new Set<Take<Turn<Shared>>>();
   readonly watchers = new Set<Take<'ended' | 'late'>>();
 
-  constructor(fingerprint: Fingerprint, startedAt: number) {
+  constructor(name: string, fingerprint: Fingerprint, startedAt: number) {
+    this.name = name;
     this.fingerprint = fingerprint;
     this.startedAt = startedAt;
   }
@@ -130,7 +131,7 @@ function queue<T>(line: Set<Take<T>>, late: T, { world, waitMs, signal }: Patien
   });
 }
 
-/** Any injective name would do; the key encoding is one. */
+/** Of each operation another one: a key consists of visible characters, so the first space ends it. */
 function flightName({ scope, key }: OperationName): string {
-  return encodeKey([scope, key]);
+  return `${key} ${scope}`;
 }

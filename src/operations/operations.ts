@@ -300,11 +300,11 @@ class StoreOperations<Tx extends Transaction> implements Operations<Tx> {
       const { signal } = options;
       const bounds = { timeoutMs: deadlineMs, ...(signal === undefined ? {} : { signal }) };
       const settled = await this.#store.transact(body, { ...bounds, label: 'operation' });
-      this.#table.share(identity, flight, settled);
+      this.#table.share(flight, settled);
       return settled;
     } catch (error) {
       // Nothing was kept, or nobody can tell: whoever comes next asks the store again.
-      this.#table.pass(identity, flight);
+      this.#table.pass(flight);
       return outcomeOf(error);
     }
   }
