@@ -16,3 +16,23 @@ test('Database collects behind a long reader even where nothing that is deferred
   expect(store.status().versions).toBe(1);
   await store.close();
 });
+
+test('Database finds a conflict on a key whose tombstone was read, and collected before the key came back', async () => {
+  const store = await openStore();
+  const held = Promise.withResolvers<void>();
+  await store.transact((tx) => tx.set(['k'], 1));
+  const reader = store.read(() => held.promise);
+  await store.transact((tx) => tx.delete(['k']));
+  const seen: unknown[] = [];
+  await store.transact(async (tx) => {
+    seen.push(await tx.get(['k']));
+    tx.set(['copy'], seen.length);
+    if (seen.length > 1) return;
+    held.resolve();
+    await reader;
+    expect(store.status()).toMatchObject({ keys: 0, versions: 0 });
+    await store.transact((other) => other.set(['k'], 2));
+  });
+  expect(seen).toEqual([undefined, 2]);
+  await store.close();
+});

@@ -173,7 +173,8 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
     }
     const writes: LoggedWrite[] = [];
     for (const [key, write] of buffer.own()) {
-      writes.push({ key, stored: written(write, this.database.map.newest(key)?.value) });
+      const base = write.kind === 'added' ? this.database.map.newest(key)?.value : undefined;
+      writes.push({ key, stored: written(write, base) });
     }
     this.#now ??= this.database.tick();
     const sequence = this.database.commit(this.version, this.#now, writes);
