@@ -6,7 +6,7 @@ import type { Answer } from './answer.ts';
 import type { Core } from './core.ts';
 import { bearsKey, exchange } from './exchange.ts';
 import type { Incoming } from './incoming.ts';
-import { readNodeBody } from './node-body.ts';
+import { isTouched, readNodeBody } from './node-body.ts';
 import { nodeIncoming } from './node-incoming.ts';
 import { createCore, type OnceOptions } from './once.ts';
 import { createRoute, type Handler, type Route, type RouteOptions } from './route.ts';
@@ -90,7 +90,7 @@ function expressIncoming(req: ExpressRequest): Incoming {
  * @throws InvalidArgumentError
  */
 function refuseReadBody(req: ExpressRequest): void {
-  if (!Object.hasOwn(req, 'body') && !req.readableDidRead && !req.readableEnded && req.readableFlowing !== true) return;
+  if (!Object.hasOwn(req, 'body') && !isTouched(req)) return;
   throw new InvalidArgumentError(
     'the request body',
     'read by a middleware before the protected route',

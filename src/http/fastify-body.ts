@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { assert } from '../kv/assert.ts';
 import { InvalidArgumentError } from '../kv/errors.ts';
-import { readNodeBody } from './node-body.ts';
+import { isTouched, readNodeBody } from './node-body.ts';
 import type { ReadStream } from './read-stream.ts';
 
 export interface CaptureOptions {
@@ -81,6 +81,13 @@ async function capture(request: FastifyRequest, payload: unknown, bytesMax: numb
   try {
     if (payload !== request.raw) {
       throw new InvalidArgumentError('the request body', 'replaced by a preParsing hook', 'the one that was sent');
+    }
+    if (isTouched(request.raw)) {
+      throw new InvalidArgumentError(
+        'the request body',
+        'read by a hook before the protected route',
+        'one that nobody has touched',
+      );
     }
     const read = await readNodeBody(request.raw, bytesMax);
     if (read.outcome === 'read') bodies.set(request, read.bytes);

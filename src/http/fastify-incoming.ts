@@ -7,10 +7,10 @@ export function fastifyIncoming(
   request: FastifyRequest,
   read: (request: FastifyRequest) => Uint8Array<ArrayBuffer>,
 ): Incoming {
-  const { method, protocol, host, raw } = request;
+  const { method, protocol, host, originalUrl, raw } = request;
   return nodeIncoming({
     method,
-    target: raw.url ?? '/',
+    target: originalUrl,
     protocol,
     host,
     rawHeaders: raw.rawHeaders,

@@ -2,7 +2,13 @@ import type { IncomingMessage } from 'node:http';
 import { finished } from 'node:stream';
 import { joinChunks, type ReadStream } from './read-stream.ts';
 
-/** Reads the body of a request of Node's, or no further than `bytesMax`; the client can then still read its answer. */
+/** Whether somebody has read of the body, reads it just now, or has it decoded: what was sent can then no longer be known. */
+export function isTouched(incoming: IncomingMessage): boolean {
+  const { readableDidRead, readableEnded, readableFlowing, readableEncoding } = incoming;
+  return readableDidRead || readableEnded || readableFlowing === true || readableEncoding !== null;
+}
+
+/** Reads the body, which nobody has touched, of a request of Node's, or no further than `bytesMax`; the client can then still read its answer. */
 export function readNodeBody(incoming: IncomingMessage, bytesMax: number): Promise<ReadStream> {
   // One that says so beforehand need not be waited for.
   if (Number(incoming.headers['content-length']) > bytesMax) return Promise.resolve(tooLarge(incoming));
@@ -22,6 +28,8 @@ export function readNodeBody(incoming: IncomingMessage, bytesMax: number): Promi
       else resolve({ outcome: 'read', bytes: joinChunks(chunks, length) });
     });
     incoming.on('data', take);
+    // Somebody may have paused it, to wait for something before the route.
+    incoming.resume();
   });
 }
 

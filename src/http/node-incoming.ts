@@ -13,7 +13,9 @@ export interface NodeRequest {
 }
 
 /** What came in by a server of Node's. */
-export function nodeIncoming({ method, target, protocol, host, rawHeaders, readBody }: NodeRequest): Incoming {
+export function nodeIncoming(request: NodeRequest): Incoming {
+  const { method, protocol, host, rawHeaders, readBody } = request;
+  const target = originForm(request.target);
   const at = target.indexOf('?');
   return {
     method,
@@ -29,6 +31,12 @@ export function nodeIncoming({ method, target, protocol, host, rawHeaders, readB
         body: bodyOf(method, body),
       }),
   };
+}
+
+/** RFC 9112, section 3.2.2: a client may send the whole URL, and means what it means without scheme and authority. */
+function originForm(target: string): string {
+  const path = target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '');
+  return path === target || path.startsWith('/') ? path : `/${path}`;
 }
 
 /** From the list as it came: Node's own view of it drops some fields that were sent twice, and two keys must not look like one. */
