@@ -115,6 +115,16 @@ describe.each(doors)('$name', (door) => {
     }
   });
 
+  test('createOnce sends the bytes that a field has, be they no ASCII, and so that Node.js decodes none of them', async () => {
+    const disposition = 'attachment; filename="r\u00e9sum\u00e9 \u00c3\u00a9.pdf"';
+    await at.serve([post(() => new Response('x', { headers: { 'content-disposition': disposition } }))]);
+    for (const expected of ['executed', 'replayed']) {
+      const answer = await at.send();
+      expect([answer.outcome, answer.text]).toEqual([expected, 'x']);
+      expect(answer.headers.get('content-disposition')).toBe(disposition);
+    }
+  });
+
   test.each([204, 205, 303, 304])(
     'createOnce sends and replays an answer of %i, which has fields and no body',
     async (status) => {

@@ -194,6 +194,23 @@ describe('the answer', () => {
     expect([headers['content-length'], text]).toEqual(['12', '']);
   });
 
+  test.each([
+    ['', undefined],
+    ['longer than five', '16'],
+  ])('the answer %j has no length of another, which a middleware has set before', async (body, length) => {
+    app.use((_req, res, next) => {
+      res.setHeader('content-length', 5);
+      next();
+    });
+    app.post(
+      '/',
+      once(() => new Response(body)),
+    );
+    const send = await listening();
+    const { headers, text } = await send('/');
+    expect([headers['content-length'], text]).toEqual([length, body]);
+  });
+
   test('the answer is dropped where a middleware has answered in the meantime, and the outcome stands', async () => {
     app.use((req, res, next) => {
       if (req.query['slow'] !== undefined) res.status(503).end('too slow');

@@ -116,8 +116,14 @@ function send(res: ExpressResponse, { status, headers, body }: Answer): void {
     if (name === 'set-cookie') res.append(name, value);
     else res.setHeader(name, name === 'vary' ? joinedVary(res.getHeader(name)?.toString(), value) : value);
   }
-  if (res.req.method === 'HEAD' && body.length > 0) res.setHeader('content-length', body.length);
+  // The length of this body, whatever a middleware said before of another; and HEAD has one, too.
+  if (res.hasHeader('content-length')) res.removeHeader('content-length');
+  if (body.length > 0) res.setHeader('content-length', body.length);
+  // Node.js takes such a field for UTF-8 where it knows the length by then: from the body, or from a field that comes before.
+  if (headers.some(([name, value]) => name === 'content-disposition' && notAscii.test(value))) res.writeHead(status);
   // Not by `res.send`, which would add a media type and a validator of its own.
   if (body.length === 0) res.end();
   else res.end(Buffer.from(body.buffer, body.byteOffset, body.byteLength));
 }
+
+const notAscii = /[^\0-\x7f]/;

@@ -183,6 +183,16 @@ describe("the handler's own answer", () => {
     expect(await counted()).toBeUndefined();
   });
 
+  test("the handler's own answer has no length of another, which a middleware has set before", async () => {
+    app.use(async (c, next) => {
+      c.header('content-length', '5');
+      await next();
+    });
+    app.post('/', protect()(deposit));
+    const { headers, text } = await send();
+    expect([headers.get('content-length'), text]).toEqual([null, '{"amount":5}']);
+  });
+
   test("the handler's own answer is dropped where a middleware has answered in the meantime, and the outcome stands", async () => {
     app.use(async (c, next) => {
       const running = next();

@@ -54,6 +54,8 @@ export function createOnce<Tx extends Transaction, E extends Env = Env>(
     return async (c: Context<E>): Promise<Response> => {
       // What the middlewares before have set, and so goes out with the first answer and each replay alike.
       const earlier = new Headers(c.res.headers);
+      // Of a body that is not this answer's.
+      earlier.delete('content-length');
       return respond(c, earlier, await answerTo(core, route, c));
     };
   };

@@ -46,11 +46,14 @@ export const webDoor: Door = {
 
 async function answer(fetch: Fetch, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
   const response = await fetch(requestOf(incoming)).catch(() => new Response('fault', { status: 500 }));
-  outgoing.statusCode = response.status;
+  const bytes = await response.bytes();
   for (const [name, value] of response.headers) outgoing.appendHeader(name, value);
+  if (bytes.length > 0) outgoing.setHeader('content-length', bytes.length);
+  // Before the end, with which Node.js would take a Content-Disposition for UTF-8.
+  outgoing.writeHead(response.status);
   // What was not read is taken in, so that a client still sending can read its answer.
   incoming.on('error', () => undefined).resume();
-  outgoing.end(await response.bytes());
+  outgoing.end(bytes);
 }
 
 function requestOf(incoming: IncomingMessage): Request {
