@@ -9,7 +9,7 @@ import process from 'node:process';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
-import { expect, onTestFinished, test } from 'vitest';
+import { assert, expect, onTestFinished, test } from 'vitest';
 
 interface Browser {
   readonly name: string;
@@ -34,17 +34,18 @@ const browsers: readonly Browser[] = [
   { name: 'firefox-esr', words: (profile) => ['--headless', '--no-remote', '--profile', profile] },
 ];
 
-const installed = browsers.flatMap(({ name, words }) => {
+/** Where a browser is missing, its test shows as skipped, and says so; in continuous integration it fails instead. */
+function programOf(name: string): string | undefined {
   const directories = (process.env['PATH'] ?? '').split(':');
   const program = directories.map((directory) => join(directory, name)).find((path) => existsSync(path));
-  return program === undefined ? [] : [{ name, words, program }];
-});
+  if (program === undefined) console.error(`NOT TESTED in ${name}, which is not installed`);
+  return program;
+}
 
-test('continuous integration has a browser; elsewhere what is not installed is not tested', () => {
-  if (process.env['CI'] !== undefined) expect(installed.map(({ name }) => name)).toContain('chromium');
-});
-
-test.for(installed)('createFetch keeps its promises in $name', async ({ program, words }) => {
+test.for(browsers)('createFetch keeps its promises in $name', async ({ name, words }, { skip }) => {
+  const program = programOf(name);
+  if (program === undefined && process.env['CI'] === undefined) skip();
+  assert(program !== undefined, `continuous integration has ${name}`);
   const site = await serve(await bundle());
   const profile = mkdtempSync(join(tmpdir(), 'semel-browser-'));
   const child = spawn(program, [...words(profile), site.origin], { stdio: 'ignore' });

@@ -1,6 +1,6 @@
 import type { Transaction } from '../kv/store.ts';
-import { fingerprint, parseIdempotencyKey, type Fingerprint } from '../layers/idempotency/idempotency.ts';
 import { tell } from '../kv/tell.ts';
+import { fingerprint, parseIdempotencyKey, type Fingerprint } from '../layers/idempotency/idempotency.ts';
 import { withHeaders, type Answer } from './answer.ts';
 import { readPassing, requestOf, ResponseTooLarge, type Call } from './call.ts';
 import { runClaimed } from './claimed.ts';

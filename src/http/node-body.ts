@@ -8,7 +8,10 @@ export function isTouched(incoming: IncomingMessage): boolean {
   return readableDidRead || readableEnded || readableFlowing === true || readableEncoding !== null;
 }
 
-/** Reads the body, which nobody has touched, of a request of Node's, or no further than `bytesMax`; the client can then still read its answer. */
+/**
+ * Reads the body of a request of Node's that nobody has touched, or no further than `bytesMax`; the client can then still read
+ * its answer.
+ */
 export function readNodeBody(incoming: IncomingMessage, bytesMax: number): Promise<ReadStream> {
   // One that says so beforehand need not be waited for.
   if (Number(incoming.headers['content-length']) > bytesMax) return Promise.resolve(tooLarge(incoming));

@@ -3,7 +3,7 @@ export const nobodyWaits: Error = new Error('nobody waits for this response any 
 
 /**
  * Whether anybody still waits for what an operation's handler answers. When its transaction is over, nobody does, and whoever still reads a
- * body stops. In place of an AbortSignal, which costs more to make than all else that an operation does with it.
+ * body stops. An AbortSignal would do; but one would be made and fired for each operation, which takes it some microseconds.
  */
 export class ReaderInterest {
   readonly #stops = new Set<() => void>();

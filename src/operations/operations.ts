@@ -2,6 +2,7 @@ import { assert } from '../kv/assert.ts';
 import { requireTimeout } from '../kv/bound.ts';
 import { CommitUnknownError, DeadlineExceededError, InvalidArgumentError, LockTimeoutError } from '../kv/errors.ts';
 import type { Store, Transaction } from '../kv/store.ts';
+import { tell } from '../kv/tell.ts';
 import { requireOneOf } from '../kv/transact.ts';
 import { storeValue } from '../kv/value.ts';
 import { realWorld, type World } from '../kv/world.ts';
@@ -12,7 +13,6 @@ import { attempt, Discarded, InProgressElsewhere, settledFrom } from './attempt.
 import { ExecutionThrew } from './execution-threw.ts';
 import { InFlight, type Flight } from './in-flight.ts';
 import type { Execution, Outcome, RefusalReason, Settled } from './outcome.ts';
-import { tell } from '../kv/tell.ts';
 
 export type {
   Fingerprint,

@@ -13,7 +13,6 @@ import type { StoreEvent } from '../engines/embedded/embedded.ts';
 import { SemelError } from '../kv/errors.ts';
 import { realWorld, type World } from '../kv/world.ts';
 import type { OperationEvent } from '../operations/operations.ts';
-import { tell } from '../kv/tell.ts';
 
 export interface TelemetryOptions {
   /** Default: `semel` of the global tracer provider. */
@@ -43,10 +42,7 @@ export interface Telemetry {
  */
 export function createTelemetry(options: TelemetryOptions = {}): Telemetry {
   const { tracer = trace.getTracer('semel'), meter = metrics.getMeter('semel'), world = realWorld } = options;
-  const onOperation = observeOperations(tracer, meter, world);
-  const observe = observeStore(meter);
-  // `openStore` asks for an observer that does not throw, and nobody can promise that of an SDK. Operations see to it themselves.
-  return { onOperation, onStoreEvent: (event) => tell(observe, event) };
+  return { onOperation: observeOperations(tracer, meter, world), onStoreEvent: observeStore(meter) };
 }
 
 function observeOperations(tracer: Tracer, meter: Meter, world: World): Telemetry['onOperation'] {

@@ -1,8 +1,8 @@
 import { InvalidArgumentError, StoreClosedError } from '../kv/errors.ts';
 import type { Store } from '../kv/store.ts';
+import { tell } from '../kv/tell.ts';
 import { realWorld, type World } from '../kv/world.ts';
 import { reap, type Reaped } from '../layers/idempotency/idempotency.ts';
-import { tell } from '../kv/tell.ts';
 
 export interface ReaperOptions {
   /** Records a batch. Default 100. */

@@ -152,7 +152,7 @@ export class Database {
 /** So many that an attempt never waits for more, so few that some million openings leave numbers enough. */
 const versionsReserved = 2 ** 20;
 
-/** Many more than a commit usually supersedes, and less than a tenth of a millisecond's work. */
+/** Many more than a commit usually supersedes, so that what has piled up goes too, and few enough that no commit waits long. */
 const chainsCollectedMax = 100;
 
 /** Short, and without a meaning that a caller could come to rely on. */

@@ -1,7 +1,9 @@
 import { Bound, requireTimeout } from '../../kv/bound.ts';
 import { InvalidArgumentError } from '../../kv/errors.ts';
 import type { ReadOptions, ReadTransaction, Store, Transaction, TransactOptions } from '../../kv/store.ts';
+import { tell } from '../../kv/tell.ts';
 import { type AttemptOptions, type Engine, type RetryableFault, transact } from '../../kv/transact.ts';
+import { storeValue } from '../../kv/value.ts';
 import { realWorld, type World } from '../../kv/world.ts';
 import type { MarkEntry, PortionEntry } from './commit-codec.ts';
 import { Call, Calls } from './calls.ts';
@@ -10,8 +12,6 @@ import type { Disk } from './disk.ts';
 import { EmbeddedAttempt } from './embedded-attempt.ts';
 import { EmbeddedSnapshot } from './embedded-snapshot.ts';
 import { DiskJournal, MemoryJournal } from './journal.ts';
-import { tell } from '../../kv/tell.ts';
-import { storeValue } from '../../kv/value.ts';
 import type { VersionedMap } from './versioned-map.ts';
 
 export interface OpenOptions {

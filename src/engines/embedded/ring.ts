@@ -2,8 +2,7 @@
  * A member of a ring, a list whose end is its beginning. A new one is a ring of its own, and so is one that has left.
  *
  * For what comes and goes with each transaction. A `Set` would now and then move to a larger table, and the old table,
- * itself garbage that has grown old, would keep alive whatever it held until the next collection of everything: with it, a
- * transaction left 1,870 bytes to survive the collections of what is young, where its promises are 150.
+ * itself garbage that has grown old, would keep alive whatever it held until the next collection of everything.
  */
 export class Link {
   #previous: Link = this;
