@@ -42,6 +42,7 @@ const servers = projects.flatMap((project) =>
 );
 
 interface Manifest {
+  readonly bin: Readonly<Record<string, string>>;
   readonly exports: Readonly<Record<string, unknown>>;
   readonly scripts: Readonly<Record<string, string>>;
   readonly dependencies: Readonly<Record<string, string>>;
@@ -82,7 +83,7 @@ beforeAll(async () => {
 }, 300_000);
 
 describe('the tarball', () => {
-  test('the tarball holds what the doors reach, with types and sources, and the documents, and nothing else', () => {
+  test('the tarball holds what the doors and the command reach, with types and sources, and the documents, and nothing else', () => {
     const modules = [...reachedFromDoors()].map((path) => path.replace(/^src\/(.*)\.ts$/, '$1'));
     expect(modules.length).toBeGreaterThan(50);
     const expected = modules.flatMap((name) => [
@@ -122,6 +123,7 @@ describe('the tarball', () => {
       }
     };
     for (const file of house.doors.values()) if (file.endsWith('.ts')) visit(file);
+    for (const file of Object.values(manifest.bin)) visit(file.replace(/^dist\/(.*)\.js$/, 'src/$1.ts'));
     return reached;
   }
 });
@@ -139,6 +141,11 @@ describe.for(projects)('a project with $name', (project) => {
     const program = `for (const door of ${JSON.stringify(doors)}) console.log(door, Object.keys(await import(door)).length > 0);`;
     const printed = await run(node, ['--input-type=module', '--eval', program], projectDirectory(project));
     expect(printed).toBe(doors.map((door) => `${door} true\n`).join(''));
+  });
+
+  test.for(nodes)('its command runs on Node.js $version', async ({ node }) => {
+    const words = [join('node_modules', '.bin', 'semel'), 'check', '--help'];
+    expect(await run(node, words, projectDirectory(project))).toMatch(/^semel check URL /);
   });
 
   test.for([

@@ -1,0 +1,93 @@
+import { allChecks, check, describeTarget, formatReport } from 'semel/check';
+import { describe, expect, test } from 'vitest';
+import { checkShop, limits, outcomes } from './check-shop.harness.ts';
+import { serve, Shop } from './shop.harness.ts';
+import { wrongShops } from './wrong-shops.harness.ts';
+
+describe('check', () => {
+  test('passes a correct server', async () => {
+    const report = await checkShop(new Shop());
+    expect(outcomes(report, 'pass'), formatReport(report)).toEqual(allChecks.map(({ name }) => name));
+    expect(report.ending).toBe('complete');
+  });
+
+  test.for(wrongShops)('finds that $defect', async ({ open, foundBy }) => {
+    const report = await checkShop(open(), { only: foundBy });
+    expect(outcomes(report, 'fail'), formatReport(report)).toEqual(foundBy);
+  });
+
+  test('has a wrong server for each check', () => {
+    const found = new Set(wrongShops.flatMap(({ foundBy }) => foundBy));
+    expect(allChecks.map(({ name }) => name).filter((name) => !found.has(name))).toEqual([]);
+  });
+
+  test('tries no check that needs a count where there is none', async () => {
+    const report = await checkShop(new Shop(), { effect: undefined });
+    const needy = allChecks.filter(({ needsEffect }) => needsEffect).map(({ name }) => name);
+    expect(outcomes(report, 'not-tried')).toEqual(needy);
+    expect(outcomes(report, 'fail')).toEqual([]);
+  });
+
+  test('tries nothing more where fresh keys do not act', async () => {
+    const [first] = wrongShops;
+    const report = await checkShop(first?.open() ?? new Shop());
+    expect(outcomes(report, 'not-tried')).toEqual(allChecks.slice(1).map(({ name }) => name));
+  });
+
+  test.for([
+    ['an endpoint that refuses', 400, 0, 'a fresh request, which should have succeeded, was answered 400'],
+    ['a count that stands still', 201, 0, 'the count did not rise'],
+    ['a count that rises by two', 201, 2, 'raised the count by 2'],
+  ] as const)('cannot run against %s', async ([, status, effects, reason]) => {
+    class Odd extends Shop {
+      override async handle(order: Parameters<Shop['handle']>[0]): Promise<void> {
+        this.orders += effects;
+        order.outgoing.writeHead(status).end();
+      }
+    }
+    const report = await checkShop(new Odd(), { limits: { ...limits, settleMsMax: 50 } });
+    expect(report).toMatchObject({ ending: 'could-not-run', reason: expect.stringContaining(reason), results: [] });
+  });
+
+  test('cannot run where the count moves by itself', async () => {
+    const { orders } = await serve(new Shop());
+    let count = 0;
+    const restless = { count: async () => (count += 1) };
+    const report = await check(describeTarget(orders, {}), {
+      effect: restless,
+      limits: { ...limits, settleMsMax: 50 },
+    });
+    expect(report).toMatchObject({ ending: 'could-not-run', reason: expect.stringContaining('does not come to rest') });
+  });
+
+  test('counts an effect that shows later than its answer', async () => {
+    const { orders } = await serve(new Shop());
+    const shop = new Shop();
+    const late = await serve(shop);
+    // Four reads later, as from a replica.
+    const seen: number[] = [];
+    const effect = { count: async () => (seen.push(shop.orders), seen.at(-4) ?? 0) };
+    const target = describeTarget(late.orders, { body: 'tea' });
+    const report = await check(target, { effect, limits, only: ['fresh-key', 'sequential-duplicates'] });
+    expect(outcomes(report, 'pass')).toEqual(['fresh-key', 'sequential-duplicates']);
+    expect(orders).not.toBe(late.orders);
+  });
+
+  test('reports what it has when it is interrupted', async () => {
+    const controller = new AbortController();
+    const report = await checkShop(new Shop(), {
+      signal: controller.signal,
+      onProgress: (progress) => {
+        if (progress.event === 'ended') controller.abort();
+      },
+    });
+    expect(report.ending).toBe('interrupted');
+    expect(report.results.map(({ name }) => name)).toEqual(['fresh-key']);
+  });
+
+  test('runs what is chosen, and refuses a name of no check', async () => {
+    const report = await checkShop(new Shop(), { only: ['fresh-key', 'replay-equality'], skip: ['fresh-key'] });
+    expect(report.results.map(({ name }) => name)).toEqual(['replay-equality']);
+    await expect(checkShop(new Shop(), { skip: ['no-such'] })).rejects.toMatchObject({ code: 'INVALID_INPUT' });
+  });
+});

@@ -1,0 +1,126 @@
+import { realEnvironment, type Environment } from '../client/environment.ts';
+import { allChecks } from './all-checks.ts';
+import { takeBaseline } from './baseline.ts';
+import { CannotRunError, InvalidInputError, NotTriedError } from './check-error.ts';
+import { EffectMeter } from './effect-meter.ts';
+import type { Effect } from './effect.ts';
+import { defaultLimits, type Limits } from './limits.ts';
+import { Pace } from './pace.ts';
+import { Probe } from './probe.ts';
+import type { CheckResult, Report } from './report.ts';
+import { curlScript } from './reproduction.ts';
+import type { Check } from './rule.ts';
+import { Seeded } from './seeded.ts';
+import type { Target } from './target.ts';
+import { reasonOf } from './wire.ts';
+
+export { allChecks } from './all-checks.ts';
+export { CannotRunError, InvalidInputError } from './check-error.ts';
+export { countByGet, type CountOptions, type Effect } from './effect.ts';
+export { defaultLimits, type Limits } from './limits.ts';
+export { formatReport, type CheckResult, type Report } from './report.ts';
+export type { Check, Rule } from './rule.ts';
+export { describeTarget, type RequestDescription, type Target, type TargetOptions } from './target.ts';
+
+export interface CheckOptions {
+  /** Counts how often the operation acted. Without one the checks that need it are not tried. */
+  readonly effect?: Effect | undefined;
+  /** Names of checks; all by default. */
+  readonly only?: readonly string[] | undefined;
+  readonly skip?: readonly string[] | undefined;
+  /** Rules at which moments connections break; any by default. */
+  readonly seed?: number | undefined;
+  readonly limits?: Partial<Limits> | undefined;
+  /** When it fires, the report has what was found until then. */
+  readonly signal?: AbortSignal | undefined;
+  /** Told before a check begins, and after. What it throws ends the run. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+  readonly environment?: Environment | undefined;
+}
+
+export type Progress =
+  | { readonly event: 'baseline' }
+  | { readonly event: 'begins'; readonly check: Check; readonly number: number; readonly of: number }
+  | { readonly event: 'ended'; readonly result: CheckResult };
+
+/**
+ * Sends the endpoint duplicates of every kind and reports whether the operation took effect once.
+ *
+ * It sends real requests that have real effects. Run it against an endpoint made for tests.
+ *
+ * @throws InvalidInputError where a name is that of no check, or a limit is none
+ */
+export async function check(target: Target, options: CheckOptions = {}): Promise<Report> {
+  const { effect, environment = realEnvironment, onProgress = () => undefined } = options;
+  const signal = options.signal ?? new AbortController().signal;
+  const limits = readLimits(options.limits);
+  const seed = options.seed ?? Math.floor(environment.random() * 2 ** 31);
+  const chosen = chooseChecks(options);
+  const pace = new Pace(limits.ratePerSecondMax, environment, signal);
+  const meter = effect === undefined ? undefined : new EffectMeter(effect, limits, pace, environment, signal);
+  const probe = new Probe({ target, meter, limits, pace, random: new Seeded(seed), environment, signal });
+  const results: CheckResult[] = [];
+  const report = (ending: Report['ending'], reason?: string): Report => {
+    const { method, url } = target;
+    return { method, url: url.href, seed, ending, ...(reason === undefined ? {} : { reason }), results };
+  };
+  try {
+    onProgress({ event: 'baseline' });
+    await takeBaseline(probe, meter, environment);
+    for (const [index, one] of chosen.entries()) {
+      onProgress({ event: 'begins', check: one, number: index + 1, of: chosen.length });
+      const result = await runCheck(one, probe, { hasEffect: meter !== undefined, results });
+      results.push(result);
+      onProgress({ event: 'ended', result });
+    }
+    return report('complete');
+  } catch (error) {
+    if (signal.aborted) return report('interrupted');
+    if (error instanceof CannotRunError) return report('could-not-run', error.message);
+    throw error;
+  }
+}
+
+/** @throws InvalidInputError for a name of no check */
+export function chooseChecks({ only, skip = [] }: Pick<CheckOptions, 'only' | 'skip'>): readonly Check[] {
+  const names = allChecks.map(({ name }) => name);
+  const unknown = [...(only ?? []), ...skip].find((name) => !names.includes(name));
+  if (unknown !== undefined) {
+    throw new InvalidInputError(`there is no check ${unknown}; the checks are ${names.join(', ')}`);
+  }
+  return allChecks.filter(({ name }) => (only ?? names).includes(name) && !skip.includes(name));
+}
+
+function readLimits(given: Partial<Limits> = {}): Limits {
+  const limits = { ...defaultLimits, ...given };
+  for (const [name, value] of Object.entries(limits)) {
+    if (!(Number.isFinite(value) && value > 0))
+      throw new InvalidInputError(`${name} is ${value}, not a positive number`);
+  }
+  return limits;
+}
+
+interface Circumstances {
+  readonly hasEffect: boolean;
+  readonly results: readonly CheckResult[];
+}
+
+async function runCheck(check: Check, probe: Probe, { hasEffect, results }: Circumstances): Promise<CheckResult> {
+  const { name, title, rule } = check;
+  if (check.needsEffect && !hasEffect) {
+    return { name, title, rule, result: 'not-tried', why: 'it needs a count of the effects (--effect)' };
+  }
+  // Then every fresh request of another check would be taken for a duplicate, and all of them would fail for this one reason.
+  if (results.some((other) => other.name === 'fresh-key' && other.result === 'fail')) {
+    return { name, title, rule, result: 'not-tried', why: 'fresh-key failed, and this needs fresh keys' };
+  }
+  probe.beginTrial();
+  try {
+    const verdict = await check.run(probe);
+    if (verdict.result === 'pass') return { name, title, rule, ...verdict };
+    return { name, title, rule, ...verdict, script: curlScript(probe.target, probe.acts) };
+  } catch (error) {
+    if (!(error instanceof NotTriedError)) throw error;
+    return { name, title, rule, result: 'not-tried', why: reasonOf(error) };
+  }
+}

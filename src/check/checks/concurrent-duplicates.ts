@@ -1,0 +1,37 @@
+import { describeExchange, describeSettled, isSuccess, tally, times } from '../probe.ts';
+import { failed, ietfDraft, passed, type Check } from '../rule.ts';
+
+/** Two are what an impatient client sends; a check before the act lets some of two hundred through even if it is quick. */
+const sizes = [2, 8, 50, 200];
+
+export const concurrentDuplicates: Check = {
+  name: 'concurrent-duplicates',
+  title: 'duplicates at the same time act once together',
+  needsEffect: true,
+  rule: {
+    source: `${ietfDraft}, section 2.6, "Concurrent Request"`,
+    demands:
+      'Of requests at the same time under one key one acts; the others are told of the conflict or wait, and a retry gets the result.',
+  },
+  async run(probe) {
+    const found: string[] = [];
+    const within = new Set(sizes.map((size) => Math.min(size, probe.limits.concurrencyMax)).filter((size) => size > 1));
+    for (const size of within) {
+      probe.beginTrial();
+      const sending = probe.given(probe.freshKey());
+      let answers: readonly string[] = [];
+      let retry = '';
+      let isAnswered = false;
+      const acted = await probe.effectsOf(async () => {
+        answers = (await probe.sendAtOnce(sending, size)).map(describeExchange);
+        const settled = await probe.settle(sending);
+        isAnswered = settled.outcome === 'answered' && isSuccess(settled.answer);
+        retry = describeSettled(settled);
+      });
+      const seen = `${size} at once, answered ${tally(answers)}, acted ${times(acted)}; a retry was answered ${retry}`;
+      if (acted !== 1 || !isAnswered) return failed(seen);
+      found.push(String(size));
+    }
+    return passed(`${found.join(', ')} at once acted once each`);
+  },
+};

@@ -1,0 +1,265 @@
+import { pause, type Environment } from '../client/environment.ts';
+import { retryAfterMs } from '../client/retry-after.ts';
+import { NotTriedError } from './check-error.ts';
+import type { EffectMeter } from './effect-meter.ts';
+import type { Limits } from './limits.ts';
+import type { Pace } from './pace.ts';
+import type { Seeded } from './seeded.ts';
+import type { Target } from './target.ts';
+import { bytesOf, connect, reasonOf, type Answer, type Connection, type Exchange, type Message } from './wire.ts';
+
+/** What is sent: one of the two payloads, under the values of the key's field as they go over the wire; none is no field. */
+export interface Sending {
+  readonly keys: readonly string[];
+  readonly payload: 'given' | 'other';
+}
+
+/** Something that a check did to the endpoint, so that its report can tell how to do it again. */
+export type Act =
+  | { readonly act: 'send'; readonly sending: Sending; readonly copies: number }
+  | { readonly act: 'cut-request'; readonly sending: Sending; readonly bytes: number; readonly ofBytes: number }
+  | { readonly act: 'hang-up'; readonly sending: Sending; readonly when: string };
+
+export interface CutPlace {
+  readonly within: 'head' | 'body';
+  readonly part: number;
+}
+
+/** What became of a request that was repeated while its operation was in progress. */
+export type Settled =
+  | { readonly outcome: 'answered'; readonly answer: Answer }
+  | { readonly outcome: 'unsettled'; readonly seen: string };
+
+export interface ProbeOptions {
+  readonly target: Target;
+  readonly meter: EffectMeter | undefined;
+  readonly limits: Limits;
+  readonly pace: Pace;
+  readonly random: Seeded;
+  readonly environment: Environment;
+  readonly signal: AbortSignal;
+}
+
+/** The hands of a check: it sends, cuts, waits and counts, and remembers what it did. */
+export class Probe {
+  readonly target: Target;
+  readonly limits: Limits;
+  readonly random: Seeded;
+  /** How long the endpoint took to answer a fresh request. */
+  answerMs = 0;
+  /** What it answered then; a duplicate that is answered so is answered for good, even by 202. */
+  usualStatus: number | undefined;
+  readonly #meter: EffectMeter | undefined;
+  readonly #pace: Pace;
+  readonly #environment: Environment;
+  readonly #signal: AbortSignal;
+  #acts: Act[] = [];
+
+  constructor({ target, meter, limits, pace, random, environment, signal }: ProbeOptions) {
+    this.target = target;
+    this.limits = limits;
+    this.random = random;
+    this.#meter = meter;
+    this.#pace = pace;
+    this.#environment = environment;
+    this.#signal = signal;
+  }
+
+  /** What was done since the last trial began, in order. */
+  get acts(): readonly Act[] {
+    return this.#acts;
+  }
+
+  /** From here on a failure is reproduced by what comes. */
+  beginTrial(): void {
+    this.#acts = [];
+  }
+
+  /** A key that nobody has used: a UUID, for some endpoints take nothing else. Never of the seed, for servers remember. */
+  freshKey(): string {
+    const bytes = this.#environment.randomBytes(16);
+    const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+    return hex.replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12})$/, '$1-$2-4$3-8$4-$5');
+  }
+
+  given(key: string): Sending {
+    return { keys: [key], payload: 'given' };
+  }
+
+  other(key: string): Sending {
+    if (this.target.otherBody === undefined) {
+      throw new NotTriedError('no other payload can be made of the body; give one as "otherBody" in the request file');
+    }
+    return { keys: [key], payload: 'other' };
+  }
+
+  /** By how much the work raised the count. */
+  async effectsOf(work: () => Promise<void>): Promise<number> {
+    if (this.#meter === undefined) throw new Error('assertion failed: a check that counts says that it needs to');
+    return this.#meter.during(work);
+  }
+
+  async send(sending: Sending): Promise<Exchange> {
+    this.#acts.push({ act: 'send', sending, copies: 1 });
+    return this.#sendUnnoted(sending);
+  }
+
+  /** All copies begin at the same moment: their connections are open before the first byte is sent. */
+  async sendAtOnce(sending: Sending, copies: number): Promise<readonly Exchange[]> {
+    this.#acts.push({ act: 'send', sending, copies });
+    await this.#pace.admit(copies);
+    const opened = await Promise.all(Array.from({ length: copies }, () => this.#connect()));
+    return Promise.all(
+      opened.map(async (connection): Promise<Exchange> => {
+        if (!('exchange' in connection)) return connection;
+        return connection.exchange(this.#messageOf(sending));
+      }),
+    );
+  }
+
+  /**
+   * Repeats the request while the answer says that the operation is in progress, or that the server is busy, as a patient client
+   * would, and heeds Retry-After.
+   */
+  async settle(sending: Sending): Promise<Settled> {
+    this.#acts.push({ act: 'send', sending, copies: 1 });
+    const beganMs = this.#environment.monotonicMs();
+    for (let delayMs = firstDelayMs; ; delayMs = Math.min(2 * delayMs, delayMsMax)) {
+      const exchange = await this.#sendUnnoted(sending);
+      if (exchange.outcome === 'answered' && !this.isInProgress(exchange.answer)) return exchange;
+      const elapsedMs = this.#environment.monotonicMs() - beganMs;
+      const askedMs =
+        exchange.outcome === 'answered'
+          ? retryAfterMs(new Headers(retryHeaders(exchange.answer)), this.#environment.now())
+          : 0;
+      const waitMs = Math.max(delayMs, askedMs ?? 0);
+      if (elapsedMs + waitMs > this.limits.patienceMsMax) {
+        const seen = describeExchange(exchange);
+        if (elapsedMs + delayMs <= this.limits.patienceMsMax) {
+          throw new NotTriedError(
+            `it was answered ${seen} and asks to wait ${Math.ceil(waitMs / 1_000)} s, longer than the patience of this run`,
+          );
+        }
+        return { outcome: 'unsettled', seen: `${seen} for ${Math.round(elapsedMs)} ms` };
+      }
+      await pause(this.#environment, waitMs, this.#signal);
+    }
+  }
+
+  /** `settle`, of a first request under a key. @throws NotTriedError where it is not answered with success */
+  async execute(sending: Sending): Promise<Answer> {
+    const settled = await this.settle(sending);
+    if (settled.outcome === 'answered' && isSuccess(settled.answer)) return settled.answer;
+    const seen = settled.outcome === 'answered' ? String(settled.answer.status) : settled.seen;
+    throw new NotTriedError(`a fresh request, which should have succeeded, was answered ${seen}`);
+  }
+
+  /** Sends all up to somewhere in the head or in the body, and breaks the connection; `part` says where, 0 <= part < 1. */
+  async cutRequest(sending: Sending, { within, part }: CutPlace): Promise<void> {
+    const message = this.#messageOf(sending);
+    const ofBytes = bytesOf(message).length;
+    const bodyBytes = message.body.length;
+    const headBytes = ofBytes - bodyBytes;
+    const bytes = within === 'head' ? 1 + Math.floor(part * (headBytes - 1)) : headBytes + Math.floor(part * bodyBytes);
+    this.#acts.push({ act: 'cut-request', sending, bytes, ofBytes });
+    const connection = await this.#connectOrNotTry();
+    await connection.sendPart(message, bytes, this.#anyEnd());
+  }
+
+  /** Sends the whole request, and is gone `afterMs` later, or when the answer begins. */
+  async hangUp(sending: Sending, afterMs: number | 'answer-begins'): Promise<void> {
+    const when = afterMs === 'answer-begins' ? 'when the answer began' : `after ${Math.round(afterMs)} ms`;
+    this.#acts.push({ act: 'hang-up', sending, when });
+    const connection = await this.#connectOrNotTry();
+    await connection.hangUp(this.#messageOf(sending), afterMs, this.#anyEnd());
+  }
+
+  isInProgress({ status }: Answer): boolean {
+    // Before that is known, an endpoint that accepts by 202 is taken at its word.
+    return status !== (this.usualStatus ?? 202) && inProgressStatuses.has(status);
+  }
+
+  async #sendUnnoted(sending: Sending): Promise<Exchange> {
+    await this.#pace.admit(1);
+    const connection = await this.#connect();
+    return 'exchange' in connection ? connection.exchange(this.#messageOf(sending)) : connection;
+  }
+
+  async #connect(): Promise<Connection | Extract<Exchange, { outcome: 'unanswered' }>> {
+    this.#meter?.disturb();
+    try {
+      return await connect(this.target.url, {
+        environment: this.#environment,
+        answerMsMax: this.limits.answerMsMax,
+        signal: this.#signal,
+      });
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      return { outcome: 'unanswered', reason: reasonOf(error) };
+    }
+  }
+
+  async #connectOrNotTry(): Promise<Connection> {
+    await this.#pace.admit(1);
+    const connection = await this.#connect();
+    if ('exchange' in connection) return connection;
+    throw new NotTriedError(`there was no connection: ${connection.reason}`);
+  }
+
+  #anyEnd(): 'reset' | 'close' {
+    return this.random.fraction() < 0.5 ? 'reset' : 'close';
+  }
+
+  #messageOf({ keys, payload }: Sending): Message {
+    const { url, method, headers, body, otherBody, keyHeader } = this.target;
+    return {
+      url,
+      method,
+      headers: [...headers, ...keys.map((key) => [keyHeader, key] as const)],
+      body: payload === 'given' ? body : (otherBody ?? body),
+    };
+  }
+}
+
+const firstDelayMs = 50;
+const delayMsMax = 2_000;
+
+/**
+ * 409 by the draft; 202 where the server promises to finish; 423 and 425 where it says what holds it up; 429 and 503 where it is busy.
+ * What is one of these for another reason is so at every repetition, and is then seen as that.
+ */
+const inProgressStatuses: ReadonlySet<number> = new Set([202, 409, 423, 425, 429, 503]);
+
+function retryHeaders({ headers }: Answer): [string, string][] {
+  return headers.filter(([name]) => name === 'retry-after' || name === 'date').map(([name, value]) => [name, value]);
+}
+
+export function isSuccess({ status }: Answer): boolean {
+  return status >= 200 && status < 400;
+}
+
+/** Of a client's own doing, by RFC 9110, section 15.5. */
+export function isRefusal({ status }: Answer): boolean {
+  return status >= 400 && status < 500;
+}
+
+export function describeExchange(exchange: Exchange): string {
+  return exchange.outcome === 'answered' ? String(exchange.answer.status) : `not at all (${exchange.reason})`;
+}
+
+export function describeSettled(settled: Settled): string {
+  return settled.outcome === 'answered' ? String(settled.answer.status) : settled.seen;
+}
+
+/** "49 times 201, once 409" */
+export function tally(words: readonly string[]): string {
+  const counts = new Map<string, number>();
+  for (const word of words) counts.set(word, (counts.get(word) ?? 0) + 1);
+  return [...counts].map(([word, count]) => `${times(count)} ${word}`).join(', ');
+}
+
+export function times(count: number): string {
+  if (count === 0) return 'never';
+  if (count === 1) return 'once';
+  return count === 2 ? 'twice' : `${count} times`;
+}

@@ -1,0 +1,140 @@
+import { parseArgs } from 'node:util';
+import { defaultLimits, InvalidInputError, type Limits } from '../check/check.ts';
+
+/** What the words behind `semel check` ask for. */
+export type CheckArguments =
+  | { readonly ask: 'help' }
+  | {
+      readonly ask: 'check';
+      readonly url: string;
+      readonly requestFile: string | undefined;
+      readonly effect: { readonly url: string; readonly path: string } | undefined;
+      readonly headers: Readonly<Record<string, string>>;
+      readonly effectHeaders: Readonly<Record<string, string>>;
+      readonly keyHeader: string | undefined;
+      readonly only: readonly string[] | undefined;
+      readonly skip: readonly string[] | undefined;
+      readonly seed: number | undefined;
+      readonly limits: Partial<Limits>;
+      readonly jsonFile: string | undefined;
+      readonly yes: boolean;
+    };
+
+export const checkUsage = `semel check URL [options]
+
+Sends the endpoint duplicates of every kind, and reports whether the operation took effect once. The requests are real, and so are
+their effects: use an endpoint made for tests.
+
+  --request FILE         JSON: { "method"?, "headers"?, "body"? | "bodyFile"?, "otherBody"? | "otherBodyFile"? }; POST by default
+  --effect URL           where to GET how often the operation acted; without it most checks are not tried
+  --path PATH            where in the JSON of the answer: a whole number, or a list to be counted, as in $.items[0].count
+  --header 'NAME: VALUE' sent with every request, and with --effect where it has the same origin; can be repeated
+  --effect-header 'N: V' sent with --effect alone; can be repeated
+  --key-header NAME      the field of the key; Idempotency-Key by default
+  --only, --skip CHECK   checks by name, separated by commas; can be repeated
+  --seed N               breaks connections at the same moments again
+  --rate N               requests a second at most, on average; ${defaultLimits.ratePerSecondMax} by default
+  --concurrency N        requests at once at most; ${defaultLimits.concurrencyMax} by default
+  --patience SECONDS     how long an operation may stay in progress; ${defaultLimits.patienceMsMax / 1_000} by default
+  --quiet SECONDS        how long the count must rest until it counts; ${defaultLimits.quietMs / 1_000} by default
+  --json FILE            writes the report as JSON, too
+  --yes                  does not ask before it sends to a host that is not this machine
+
+Exit codes: 0 all passed that was tried, 1 a check failed, 2 it could not run.
+`;
+
+const options = {
+  request: { type: 'string' },
+  effect: { type: 'string' },
+  path: { type: 'string' },
+  header: { type: 'string', multiple: true },
+  'effect-header': { type: 'string', multiple: true },
+  'key-header': { type: 'string' },
+  only: { type: 'string', multiple: true },
+  skip: { type: 'string', multiple: true },
+  seed: { type: 'string' },
+  rate: { type: 'string' },
+  concurrency: { type: 'string' },
+  patience: { type: 'string' },
+  quiet: { type: 'string' },
+  json: { type: 'string' },
+  yes: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+/** @throws InvalidInputError */
+export function readCheckArguments(words: readonly string[]): CheckArguments {
+  const { values, positionals } = parse(words);
+  if (values.help === true) return { ask: 'help' };
+  const [url, ...others] = positionals;
+  if (url === undefined) throw new InvalidInputError('which URL?');
+  if (others.length > 0) throw new InvalidInputError(`one URL at a time; what is ${others[0]}?`);
+  const { effect, path } = values;
+  if ((effect === undefined) !== (path === undefined))
+    throw new InvalidInputError('--effect and --path need each other');
+  return {
+    ask: 'check',
+    url,
+    requestFile: values.request,
+    effect: effect === undefined || path === undefined ? undefined : { url: effect, path },
+    headers: readHeaders(values.header),
+    effectHeaders: readHeaders(values['effect-header']),
+    keyHeader: values['key-header'],
+    only: readNames(values.only),
+    skip: readNames(values.skip),
+    seed: wholeNumber('seed', values.seed, 0),
+    limits: readLimits(values),
+    jsonFile: values.json,
+    yes: values.yes === true,
+  };
+}
+
+function parse(
+  words: readonly string[],
+): ReturnType<typeof parseArgs<{ options: typeof options; allowPositionals: true }>> {
+  try {
+    return parseArgs({ args: [...words], options, allowPositionals: true });
+  } catch (error) {
+    throw new InvalidInputError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function readHeaders(given: readonly string[] = []): Readonly<Record<string, string>> {
+  const pairs = given.map((header): [string, string] => {
+    const at = header.indexOf(':');
+    // The header may be a secret, so that it is not repeated here.
+    if (at < 1) throw new InvalidInputError(`a header is written 'Name: value'`);
+    return [header.slice(0, at).trim(), header.slice(at + 1).trim()];
+  });
+  return Object.fromEntries(pairs);
+}
+
+function readNames(given: readonly string[] | undefined): readonly string[] | undefined {
+  return given?.flatMap((names) => names.split(',')).map((name) => name.trim());
+}
+
+type Given = Readonly<Partial<Record<'rate' | 'concurrency' | 'patience' | 'quiet', string>>>;
+
+function readLimits({ rate, concurrency, patience, quiet }: Given): Partial<Limits> {
+  const limits = {
+    ratePerSecondMax: wholeNumber('rate', rate, 1),
+    concurrencyMax: wholeNumber('concurrency', concurrency, 1),
+    patienceMsMax: milliseconds('patience', patience),
+    quietMs: milliseconds('quiet', quiet),
+  };
+  return Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined));
+}
+
+function wholeNumber(name: string, given: string | undefined, min: number): number | undefined {
+  if (given === undefined) return undefined;
+  const value = Number(given);
+  if (/^\d{1,10}$/.test(given) && value >= min && value < 2 ** 32) return value;
+  throw new InvalidInputError(`--${name} ${given}: a whole number from ${min} to ${2 ** 32 - 1} is needed`);
+}
+
+function milliseconds(name: string, given: string | undefined): number | undefined {
+  if (given === undefined) return undefined;
+  const seconds = Number(given);
+  if (/^\d{1,5}(\.\d+)?$/.test(given) && seconds > 0) return seconds * 1_000;
+  throw new InvalidInputError(`--${name} ${given}: a number of seconds above 0 is needed`);
+}

@@ -1,0 +1,75 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { text } from 'node:stream/consumers';
+import { allChecks } from 'semel/check';
+import { expect, onTestFinished, test } from 'vitest';
+
+const repository = join(import.meta.dirname, '..', '..');
+const start = (script: string, ...words: readonly string[]) =>
+  spawn(process.execPath, ['--conditions=semel-source', join(repository, script), ...words], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+
+test('semel check passes our own service in full', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'semel-check-'));
+  const service = start(
+    'service/src/main.ts',
+    '--port',
+    '0',
+    '--data',
+    join(directory, 'data'),
+    '--log-level',
+    'error',
+  );
+  onTestFinished(async () => {
+    const exit = once(service, 'exit');
+    service.kill('SIGKILL');
+    await exit;
+    rmSync(directory, { recursive: true });
+  });
+  const url = await addressOf(service.stdout);
+  const brew = (key: string, ...mutations: readonly unknown[]) =>
+    fetch(`${url}/v1/transactions`, {
+      method: 'POST',
+      headers: { 'Idempotency-Key': key, 'Content-Type': 'application/json' },
+      body: JSON.stringify({ mutations }),
+    });
+  expect((await brew('begin', { set: { key: 'cups', value: 0 } })).status).toBe(200);
+
+  const cup = { add: { key: 'cups', by: 1 } };
+  const request = join(directory, 'request.json');
+  const otherBody = { mutations: [cup, { set: { key: 'sugar', value: true } }] };
+  writeFileSync(request, JSON.stringify({ body: { mutations: [cup], reads: ['cups'] }, otherBody }));
+  const count = ['--effect', `${url}/v1/kv/cups`, '--path', '$.value'];
+  const checker = start('src/cli/semel.ts', 'check', `${url}/v1/transactions`, '--request', request, ...count);
+  const [printed, told] = await Promise.all([text(checker.stdout), text(checker.stderr), once(checker, 'exit')]);
+  expect(printed, told).toContain(`\n${allChecks.length} passed, 0 failed, 0 not tried\n`);
+  expect(checker.exitCode).toBe(0);
+});
+
+test.for([
+  [[], 2, ''],
+  [['no-such'], 2, ''],
+  [['--help'], 0, 'semel <command>'],
+  [['check', '--help'], 0, 'semel check URL'],
+] as const)('semel %j exits with %i', async ([words, status, begin]) => {
+  const child = start('src/cli/semel.ts', ...words);
+  const [printed] = await Promise.all([text(child.stdout), once(child, 'exit')]);
+  expect(child.exitCode).toBe(status);
+  expect(printed.startsWith(begin)).toBe(true);
+});
+
+/** The one line that the service prints says where it listens. */
+async function addressOf(stdout: NodeJS.ReadableStream): Promise<string> {
+  let said = '';
+  for await (const piece of stdout) {
+    said += String(piece);
+    const url = /listens on (\S+) with/.exec(said)?.[1];
+    if (url !== undefined) return url;
+  }
+  throw new Error(`the service ended: ${said}`);
+}
