@@ -22,3 +22,12 @@ test('Bound tells which came first, the end of the time or the signal', async ()
   await raced;
   expect(bound.fault).toMatchObject({ code: 'deadline-exceeded', timeoutMs: 1_000 });
 });
+
+test('Bound.race refuses whatever comes after its end, and whoever fails then fails unheard', async () => {
+  const controller = new AbortController();
+  const bound = new Bound(new ManualWorld(), { signal: controller.signal });
+  expect(await bound.race('in time')).toBe('in time');
+  controller.abort();
+  const late = ['done at once', Promise.resolve('done'), Promise.reject(new Error('failed'))];
+  for (const work of late) await expect(bound.race(work)).rejects.toMatchObject({ code: 'aborted' });
+});

@@ -4,8 +4,9 @@ import type { World } from './world.ts';
 
 /** A caller's patience, by time and by signal, over everything that one call waits for. Close it when the call ends. */
 export class Bound {
-  readonly #expired: Promise<never> | undefined;
-  #expire: ((fault: SemelError) => void) | undefined;
+  readonly #ends: boolean;
+  /** Rejects what is waited for just now. */
+  #giveUp: ((fault: SemelError) => void) | undefined;
   readonly #cancelTimer: (() => void) | undefined;
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort: (() => void) | undefined;
@@ -16,10 +17,7 @@ export class Bound {
     requireTimeout('timeoutMs', timeoutMs);
     this.#signal = signal;
     if (signal?.aborted) throw new AbortedError({ cause: signal.reason });
-    if (timeoutMs === undefined && signal === undefined) return;
-    this.#expired = new Promise((_, reject) => (this.#expire = reject));
-    // Whoever races against it hears of it; nobody else has to.
-    this.#expired.catch(() => undefined);
+    this.#ends = timeoutMs !== undefined || signal !== undefined;
     if (signal !== undefined) {
       this.#onAbort = () => this.#end(new AbortedError({ cause: signal.reason }));
       signal.addEventListener('abort', this.#onAbort, { once: true });
@@ -33,9 +31,18 @@ export class Bound {
     return this.#fault;
   }
 
-  /** The work's result, or the fault if that comes first. The work itself goes on; it must be told by other means. */
+  /**
+   * The work's result, or the fault if that comes first. The work itself goes on; it must be told by other means. One call
+   * waits for one thing at a time.
+   */
   race<T>(work: T | Promise<T>): T | Promise<T> {
-    return this.#expired === undefined ? work : Promise.race([this.#expired, work]);
+    if (!this.#ends) return work;
+    // Not `Promise.race`, which would take a promise for the end, and make one more for each side of each race.
+    return new Promise((resolve, reject) => {
+      this.#giveUp = reject;
+      if (this.#fault !== undefined) reject(this.#fault);
+      Promise.resolve(work).then(resolve, reject);
+    });
   }
 
   close(): void {
@@ -45,7 +52,7 @@ export class Bound {
 
   #end(fault: SemelError): void {
     this.#fault ??= fault;
-    this.#expire?.(this.#fault);
+    this.#giveUp?.(this.#fault);
     this.close();
   }
 }
