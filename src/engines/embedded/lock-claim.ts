@@ -53,6 +53,10 @@ export class LockOwner {
     else if (this.#keysHeld.get(target.key) !== 'exclusive') this.#keysHeld.set(target.key, mode);
   }
 
+  holdsKey(key: EncodedKey): boolean {
+    return this.#keysHeld.get(key) === 'exclusive';
+  }
+
   holds(target: LockTarget, mode: LockMode): boolean {
     const held = target.key === undefined ? undefined : this.#keysHeld.get(target.key);
     if (held !== undefined && suffices(held, mode)) return true;
@@ -100,8 +104,9 @@ export class ClaimQueue {
     else claims.splice(claims.indexOf(claim), 1);
   }
 
+  /** A claim that waits here, or one that never had to. */
   grant(claim: Claim): void {
-    this.remove(claim);
+    if (claim.wait !== undefined) this.remove(claim);
     this.granted.push(claim);
     claim.owner.grant(claim);
     claim.wait?.granted(claim);

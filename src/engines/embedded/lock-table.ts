@@ -50,6 +50,8 @@ export class LockTable {
     if (this.isEmpty) return false;
     for (const key of keys) {
       if (this.#onRanges.isEmpty && !this.#byKey.has(key)) continue;
+      // Who holds a key exclusively goes past all that wait for it.
+      if (owner.holdsKey(key)) continue;
       if (this.#isBlocked(new Claim(owner, keyTarget(key), 'exclusive', Infinity))) return true;
     }
     return false;
@@ -64,19 +66,19 @@ export class LockTable {
     const { mode = 'exclusive', timeoutMs = limits.lockTimeoutMs, signal } = options;
     requireTimeout('timeoutMs', timeoutMs);
     if (signal?.aborted) throw new AbortedError({ cause: signal.reason });
-    const waiting = new Set<Claim>();
+    let waiting: Set<Claim> | undefined;
     for (const target of targets) {
       if (owner.holds(target, mode)) continue;
       const claim = new Claim(owner, target, mode, ++this.#arrivals);
       if (this.#isBlocked(claim)) {
         if (timeoutMs === 0) throw new LockTimeoutError(describeTarget(target), 0);
-        waiting.add(claim);
+        (waiting ??= new Set()).add(claim);
       } else {
-        this.#enter(claim);
+        this.#own(claim);
         this.#queueOf(claim).grant(claim);
       }
     }
-    if (waiting.size === 0) return;
+    if (waiting === undefined) return;
     if (owner.waits === 0 && this.#ownersWaiting >= limits.lockWaitersMax) {
       throw new LimitExceededError('lockWaitersMax', limits.lockWaitersMax, this.#ownersWaiting + 1);
     }
@@ -110,7 +112,8 @@ export class LockTable {
     };
     for (const claim of claims) {
       claim.wait = wait;
-      this.#enter(claim);
+      this.#own(claim);
+      this.#queueOf(claim).waiting.push(claim);
     }
     const onAbort = (): void => this.#giveUp(wait, new AbortedError({ cause: signal?.reason }));
     const cancelTimer = this.#world.after(timeoutMs, () => {
@@ -146,12 +149,11 @@ export class LockTable {
   }
 
   /** @throws LimitExceededError (locksMax) */
-  #enter(claim: Claim): void {
+  #own(claim: Claim): void {
     if (claim.owner.claims.size >= limits.locksMax) {
       throw new LimitExceededError('locksMax', limits.locksMax, claim.owner.claims.size + 1);
     }
     claim.owner.claims.add(claim);
-    this.#queueOf(claim).waiting.push(claim);
   }
 
   #leave(claim: Claim): void {
