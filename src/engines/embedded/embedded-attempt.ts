@@ -10,7 +10,8 @@ import { EmbeddedTransaction, type ReadRange, type TransactionContext } from './
 import { LockOwner } from './lock-claim.ts';
 import { keyTarget } from './lock-target.ts';
 import type { Snapshot } from './snapshots.ts';
-import { type Addition, sumOf, type WriteBuffer, written } from './write-buffer.ts';
+import type { KeptVersion, NewestVersion } from './versioned-map.ts';
+import { added, type Additions, sumOf, type Write, type WriteBuffer } from './write-buffer.ts';
 
 /**
  * One attempt of a read-write transaction.
@@ -31,7 +32,7 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
   readonly tx: EmbeddedTransaction;
   #state: 'running' | 'committing' | 'ended' = 'running';
   readonly #label: string | undefined;
-  /** Made when it is first needed, as the sets below are: most attempts hold no lock, and each would cost them garbage. */
+  /** Made when it is first needed, as the lists below are: most attempts need few of them, and each would cost garbage. */
   #owner: LockOwner | undefined;
   #fault: RetryableFault | undefined;
   #installed = false;
@@ -40,9 +41,11 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
   #version: number | undefined;
   #seen = 0;
   #scansPinned: Set<Snapshot> | undefined;
-  #keysRead: Set<EncodedKey> | undefined;
-  #rangesRead: ReadRange[] | undefined;
-  #boundsTold: { readonly key: EncodedKey; readonly additions: readonly Addition[] }[] | undefined;
+  /** What it read and found, as the map has it: none of it can leave the map while the snapshot is held. */
+  #entriesRead: NewestVersion[] = none;
+  #absencesRead: EncodedKey[] = none;
+  #rangesRead: ReadRange[] = none;
+  #boundsTold: Additions[] = none;
 
   constructor(database: Database, options: AttemptOptions) {
     this.database = database;
@@ -108,16 +111,29 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
     return this.#version;
   }
 
-  registerRead(key: EncodedKey): void {
-    if (this.isolation === 'serializable') (this.#keysRead ??= new Set()).add(key);
+  peek(key: EncodedKey): KeptVersion | undefined {
+    return this.database.map.at(key, this.view());
+  }
+
+  read(key: EncodedKey): KeptVersion | undefined {
+    const sequence = this.view();
+    const { map } = this.database;
+    const newest = map.newest(key);
+    const seen = map.visible(newest, sequence);
+    if (this.isolation === 'serializable') {
+      // A tombstone may be forgotten, and its key then begin anew.
+      if (newest === undefined || seen?.value === undefined) this.#absencesRead = appended(this.#absencesRead, key);
+      else this.#entriesRead = appended(this.#entriesRead, newest);
+    }
+    return seen;
   }
 
   registerScan(range: ReadRange): void {
-    if (this.isolation === 'serializable') (this.#rangesRead ??= []).push(range);
+    if (this.isolation === 'serializable') this.#rangesRead = appended(this.#rangesRead, range);
   }
 
-  registerBounds(key: EncodedKey, additions: readonly Addition[]): void {
-    (this.#boundsTold ??= []).push({ key, additions });
+  registerBounds(told: Additions): void {
+    this.#boundsTold = appended(this.#boundsTold, told);
   }
 
   fail(key: EncodedKey): ConflictError {
@@ -160,7 +176,7 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
   }
 
   prepare(buffer: WriteBuffer): Promise<void> {
-    return this.database.locks.acquire(this.owner, Array.from(buffer.keys(), keyTarget));
+    return this.database.locks.acquire(this.owner, buffer.keys().map(keyTarget));
   }
 
   /** Synchronous from the first comparison to the last write: nothing can come between. */
@@ -168,14 +184,10 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
     const conflicts = this.#conflicts(buffer);
     if (conflicts.length > 0) {
       this.#seen = this.database.lastSequence;
-      this.#fault = new ConflictError(conflicts.map(decodeKey));
+      this.#fault = new ConflictError([...new Set(conflicts)].slice(0, keysToldMax).map(decodeKey));
       throw this.#fault;
     }
-    const writes: LoggedWrite[] = [];
-    for (const [key, write] of buffer.own()) {
-      const base = write.kind === 'added' ? this.database.map.newest(key)?.value : undefined;
-      writes.push({ key, stored: written(write, base) });
-    }
+    const writes = buffer.own().map((write) => this.#logged(write));
     this.#now ??= this.database.tick();
     const sequence = this.database.commit(this.version, this.#now, writes);
     this.#installed = true;
@@ -183,44 +195,58 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
     return sequence;
   }
 
+  #logged(write: Write): LoggedWrite {
+    if (write.kind !== 'added') return write;
+    const { key, additions } = write;
+    return { key, stored: added(this.database.map.newest(key)?.value, additions) };
+  }
+
+  /** What has changed since it was read, as often as it was read. */
   #conflicts(buffer: WriteBuffer): readonly EncodedKey[] {
     const { map, lastSequence } = this.database;
-    let changed: Set<EncodedKey> | undefined;
+    const changed: EncodedKey[] = [];
     const snapshot = this.#snapshot?.sequence ?? lastSequence;
     if (snapshot !== lastSequence) {
-      for (const key of this.#keysRead ?? []) if (isNewer(key)) note(key);
-      for (const range of this.#rangesRead ?? []) {
-        for (const key of map.changedIn(range, snapshot, keysToldMax)) note(key);
-      }
+      for (const { key, sequence } of this.#entriesRead) if (sequence > snapshot) changed.push(key);
+      for (const key of this.#absencesRead) if ((map.newest(key)?.sequence ?? 0) > snapshot) changed.push(key);
+      for (const range of this.#rangesRead) changed.push(...map.changedIn(range, snapshot, keysToldMax));
     }
-    for (const [key, write] of buffer.own()) {
-      if (write.kind === 'added') {
-        if (sumOf(map.newest(key)?.value, write.additions).outcome === 'refused') note(key);
-      } else if (this.isolation === 'snapshot' && isNewer(key)) note(key);
+    for (const write of buffer.own()) {
+      if (write.kind === 'added') this.#checkBounds(write, changed);
+      else if (this.isolation === 'snapshot' && (map.newest(write.key)?.sequence ?? 0) > snapshot)
+        changed.push(write.key);
     }
-    for (const { key, additions } of this.#boundsTold ?? []) {
-      if (sumOf(map.newest(key)?.value, additions).outcome === 'refused') note(key);
-    }
-    return changed === undefined ? [] : [...changed].slice(0, keysToldMax);
+    for (const told of this.#boundsTold) this.#checkBounds(told, changed);
+    return changed;
+  }
 
-    function note(key: EncodedKey): void {
-      changed ??= new Set();
-      changed.add(key);
-    }
-
-    function isNewer(key: EncodedKey): boolean {
-      return (map.newest(key)?.sequence ?? 0) > snapshot;
-    }
+  #checkBounds({ key, additions }: Additions, changed: EncodedKey[]): void {
+    if (sumOf(this.database.map.newest(key)?.value, additions).outcome === 'refused') changed.push(key);
   }
 
   #end(cause?: Error): void {
     this.#state = 'ended';
     if (this.#owner !== undefined) this.database.locks.release(this.#owner, cause);
     if (this.#snapshot !== undefined) this.database.unpin(this.#snapshot);
-    for (const pinned of this.#scansPinned ?? []) this.database.unpin(pinned);
-    this.#scansPinned?.clear();
+    if (this.#scansPinned === undefined) return;
+    for (const pinned of this.#scansPinned) this.database.unpin(pinned);
+    this.#scansPinned.clear();
   }
 }
+
+/** An empty list that all share, until there is something in it. */
+const none: never[] = [];
+
+function appended<T>(list: T[], item: T): T[] {
+  if (list === none) return [item];
+  const length = list.push(item);
+  // At every power of two, so that a body which asks for the same keys over and over fills no memory.
+  const isDue = length >= repeatsKeptMax && (length & (length - 1)) === 0;
+  return isDue ? [...new Set(list)] : list;
+}
+
+/** Below this, what is in a list twice costs less than finding out. */
+const repeatsKeptMax = 1_024;
 
 /** A conflict names its keys, but not a million of them. */
 const keysToldMax = 100;

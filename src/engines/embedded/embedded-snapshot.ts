@@ -4,7 +4,7 @@ import type { Entry, ReadTransaction, ScanOptions } from '../../kv/store.ts';
 import { encodeKey, encodeRange } from '../../kv/tuple.ts';
 import type { Value } from '../../kv/value.ts';
 import type { Database } from './database.ts';
-import { checkedScan, entryOf, valueOf, versionsIn } from './reading.ts';
+import { checkedScan, entriesIn, entryOf, valueOf } from './reading.ts';
 import type { Snapshot } from './snapshots.ts';
 
 /** A read-only transaction: the newest durable state as it was when it began. It conflicts with nothing. */
@@ -40,8 +40,7 @@ export class EmbeddedSnapshot implements ReadTransaction {
     this.#requireOpen();
     const { limit, reverse } = checkedScan(options);
     let count = 0;
-    for (const [key, version] of versionsIn(this.#database.map, encodeRange(range), this.#snapshot.sequence, reverse)) {
-      const entry = entryOf(key, version);
+    for (const [, entry] of entriesIn(this.#database.map, encodeRange(range), this.#snapshot.sequence, reverse)) {
       if (entry === undefined) continue;
       yield entry;
       this.#requireOpen();

@@ -120,10 +120,10 @@ function* liveEntries(map: VersionedMap, mark: MarkEntry): Generator<MarkEntry |
   yield mark;
   let portion: PortionEntry['entries'][number][] = [];
   let bytes = 0;
-  for (const { key, newest } of map.chains()) {
-    if (newest.value === undefined) continue;
-    const stored = storeValue(newest.value);
-    portion.push({ key, version: newest.version, stored });
+  for (const { key, version, value } of map.all()) {
+    if (value === undefined) continue;
+    const stored = storeValue(value);
+    portion.push({ key, version, stored });
     bytes += key.length + stored.bytes;
     if (bytes < portionBytes) continue;
     yield { kind: 'portion', entries: portion };

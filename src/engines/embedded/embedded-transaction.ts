@@ -8,9 +8,9 @@ import { readValue, storeValue, type StoredValue, type Value } from '../../kv/va
 import { type Database, formatVersion } from './database.ts';
 import type { LockOwner } from './lock-claim.ts';
 import { keyTarget, rangeTarget } from './lock-target.ts';
-import { checkedScan, entryOf, ownEntry, valueOf, versionsIn } from './reading.ts';
+import { checkedScan, entriesIn, entryOf, ownEntry, valueOf } from './reading.ts';
 import type { KeptVersion } from './versioned-map.ts';
-import { type Addition, checkedAddition, sumOf, type Write, WriteBuffer, written } from './write-buffer.ts';
+import { type Additions, checkedAddition, sumOf, type Write, WriteBuffer } from './write-buffer.ts';
 
 /**
  * What a body holds: a view of its attempt with a buffer of writes. *Open* → *resting* while a nested scope is open, and
@@ -60,8 +60,8 @@ export class EmbeddedTransaction implements Transaction {
     this.#requireOpen();
     const encoded = encodeKey(key);
     const write = this.#buffer.get(encoded);
-    if (write === undefined) return entryOf(encoded, this.#committed(encoded));
-    const stored = this.#own(encoded, write);
+    if (write === undefined) return entryOf(encoded, this.#attempt.read(encoded));
+    const stored = this.#own(write);
     return stored === undefined ? undefined : ownEntry(encoded, stored);
   }
 
@@ -90,12 +90,12 @@ export class EmbeddedTransaction implements Transaction {
 
   set(key: Key, value: Value): void {
     this.#requireOpen();
-    this.#replace(encodeKey(key), { kind: 'set', stored: storeValue(value) });
+    this.#replace({ kind: 'set', key: encodeKey(key), stored: storeValue(value) });
   }
 
   delete(key: Key): void {
     this.#requireOpen();
-    this.#replace(encodeKey(key), { kind: 'deleted' });
+    this.#replace({ kind: 'deleted', key: encodeKey(key), stored: undefined });
   }
 
   async add(key: Key, amount: number | bigint, bounds: Bounds = {}): Promise<AddOutcome> {
@@ -106,20 +106,19 @@ export class EmbeddedTransaction implements Transaction {
     if (write !== undefined && write.kind !== 'added') {
       const sum = sumOf(write.kind === 'set' ? write.stored.value : undefined, [addition]);
       if (sum.outcome === 'refused') return sum;
-      this.#buffer.put(encoded, { kind: 'set', stored: storeValue(sum.sum) });
+      this.#buffer.put({ kind: 'set', key: encoded, stored: storeValue(sum.sum) });
       return { outcome: 'ok' };
     }
     const additions = [...(write?.additions ?? []), addition];
     if (additions.length > limits.additionsMax) {
       throw new LimitExceededError('additionsMax', limits.additionsMax, additions.length);
     }
-    const base = this.#attempt.database.map.at(encoded, this.#attempt.view());
-    const sum = sumOf(base?.value, additions);
+    const sum = sumOf(this.#attempt.peek(encoded)?.value, additions);
     if (sum.outcome === 'refused') {
-      this.#attempt.registerRead(encoded);
+      this.#attempt.read(encoded);
       return sum;
     }
-    this.#buffer.put(encoded, { kind: 'added', additions });
+    this.#buffer.put({ kind: 'added', key: encoded, additions });
     return { outcome: 'ok' };
   }
 
@@ -156,16 +155,13 @@ export class EmbeddedTransaction implements Transaction {
   }
 
   /** A write that takes the place of additions. That they fitted was told, so it must hold although they are gone. */
-  #replace(key: EncodedKey, write: Write): void {
-    const before = this.#buffer.get(key);
-    this.#buffer.put(key, write);
-    if (before?.kind === 'added') this.#attempt.registerBounds(key, before.additions);
+  #replace(write: Write): void {
+    const before = this.#buffer.put(write);
+    if (before?.kind === 'added') this.#attempt.registerBounds(before);
   }
 
   #forgetAdditions(): void {
-    for (const [key, write] of this.#buffer.own()) {
-      if (write.kind === 'added') this.#attempt.registerBounds(key, write.additions);
-    }
+    for (const write of this.#buffer.own()) if (write.kind === 'added') this.#attempt.registerBounds(write);
   }
 
   #requireOpen(): void {
@@ -176,23 +172,17 @@ export class EmbeddedTransaction implements Transaction {
 
   #read(key: EncodedKey): Value | undefined {
     const write = this.#buffer.get(key);
-    if (write === undefined) return valueOf(this.#committed(key));
-    const stored = this.#own(key, write);
+    if (write === undefined) return valueOf(this.#attempt.read(key));
+    const stored = this.#own(write);
     return stored === undefined ? undefined : readValue(stored);
   }
 
-  #committed(key: EncodedKey): KeptVersion | undefined {
-    const sequence = this.#attempt.view();
-    this.#attempt.registerRead(key);
-    return this.#attempt.database.map.at(key, sequence);
-  }
-
   /** What this transaction has made of a key. Only additions rest on what was there before, so only they read it. */
-  #own(key: EncodedKey, write: Write): StoredValue | undefined {
-    if (write.kind !== 'added') return written(write, undefined);
-    const sum = sumOf(this.#committed(key)?.value, write.additions);
+  #own(write: Write): StoredValue | undefined {
+    if (write.kind !== 'added') return write.stored;
+    const sum = sumOf(this.#attempt.read(write.key)?.value, write.additions);
     // At `read-committed` the value may have moved out of the bounds since.
-    if (sum.outcome === 'refused') throw this.#attempt.fail(key);
+    if (sum.outcome === 'refused') throw this.#attempt.fail(write.key);
     return storeValue(sum.sum);
   }
 
@@ -215,25 +205,25 @@ export class EmbeddedTransaction implements Transaction {
   ): Generator<readonly [EncodedKey, Entry | undefined]> {
     const writes = this.#buffer.writesIn(range, reverse);
     let next = 0;
-    for (const [key, version] of versionsIn(this.#attempt.database.map, range, sequence, reverse)) {
+    for (const [key, entry] of entriesIn(this.#attempt.database.map, range, sequence, reverse)) {
       for (let write = writes[next]; write !== undefined; write = writes[++next]) {
-        if (reverse ? write[0] <= key : write[0] >= key) break;
+        if (reverse ? write.key <= key : write.key >= key) break;
         yield this.#ownEntry(write);
       }
       const own = writes[next];
-      if (own?.[0] === key) {
+      if (own?.key === key) {
         next++;
         yield this.#ownEntry(own);
       } else {
-        yield [key, entryOf(key, version)];
+        yield [key, entry];
       }
     }
     for (const write of writes.slice(next)) yield this.#ownEntry(write);
   }
 
-  #ownEntry([key, write]: readonly [EncodedKey, Write]): readonly [EncodedKey, Entry | undefined] {
-    const stored = this.#own(key, write);
-    return [key, stored === undefined ? undefined : ownEntry(key, stored)];
+  #ownEntry(write: Write): readonly [EncodedKey, Entry | undefined] {
+    const stored = this.#own(write);
+    return [write.key, stored === undefined ? undefined : ownEntry(write.key, stored)];
   }
 }
 
@@ -244,15 +234,16 @@ export interface TransactionContext {
   readonly running: boolean;
   readonly now: number;
   readonly version: number;
-  /** Where a read looks: at a sequence. */
-  view(): number;
-  /** The same for a scan, which must see one state throughout; held until released or the attempt ends. */
+  /** Where a scan looks: at a sequence, one throughout. Held until released or the attempt ends. */
   pinView(): { readonly sequence: number; release(): void };
-  registerRead(key: EncodedKey): void;
+  /** What is committed of a key, and can change without a conflict. */
+  peek(key: EncodedKey): KeptVersion | undefined;
+  /** What is committed of a key, registered as read. */
+  read(key: EncodedKey): KeptVersion | undefined;
   /** The caller moves the range's ends as it reads on. */
   registerScan(range: ReadRange): void;
   /** What was told to fit, and is not among the writes any more. */
-  registerBounds(key: EncodedKey, additions: readonly Addition[]): void;
+  registerBounds(told: Additions): void;
   /** Locks what a commit of these writes would have to wait for. */
   prepare(buffer: WriteBuffer): Promise<void>;
   /** The attempt cannot commit any more, since this key changed; another attempt can. */

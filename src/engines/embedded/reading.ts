@@ -3,7 +3,7 @@ import type { Entry, ScanOptions } from '../../kv/store.ts';
 import { decodeKey, type EncodedKey, type EncodedRange } from '../../kv/tuple.ts';
 import { readValue, type StoredValue, type Value } from '../../kv/value.ts';
 import { formatVersion } from './database.ts';
-import { type KeptVersion, type VersionedMap, visible } from './versioned-map.ts';
+import type { KeptVersion, VersionedMap } from './versioned-map.ts';
 
 export function valueOf(version: KeptVersion | undefined): Value | undefined {
   if (version?.value === undefined) return undefined;
@@ -33,20 +33,20 @@ export function checkedScan({ limit = Infinity, reverse = false }: ScanOptions):
 const chunkEntries = Object.freeze({ first: 16, max: 256 });
 
 /** The keys of a range with what a snapshot sees of them, tombstones included, while the map changes. */
-export function* versionsIn(
+export function* entriesIn(
   map: VersionedMap,
   range: EncodedRange,
   sequence: number,
   reverse: boolean,
-): Generator<readonly [EncodedKey, KeptVersion]> {
+): Generator<readonly [EncodedKey, Entry | undefined]> {
   let after: EncodedKey | undefined;
   for (let count: number = chunkEntries.first; ; count = Math.min(count * 2, chunkEntries.max)) {
-    const chains = map.chunk(range, after, count, reverse);
-    for (const { key, newest } of chains) {
-      const version = visible(newest, sequence);
-      if (version !== undefined) yield [key, version];
-      after = key;
+    const chunk = map.chunk(range, after, count, reverse);
+    for (const newest of chunk) {
+      const version = map.visible(newest, sequence);
+      if (version !== undefined) yield [newest.key, entryOf(newest.key, version)];
+      after = newest.key;
     }
-    if (chains.length < count) return;
+    if (chunk.length < count) return;
   }
 }

@@ -56,6 +56,41 @@ test('VersionedMap does not forget a key that was deleted and set again', () => 
   expect(map.versions).toBe(1);
 });
 
+test('VersionedMap does not forget what a key was between two deletions when the first of them is collected', () => {
+  const map = new VersionedMap();
+  put(map, 'a', 1, 1);
+  put(map, 'a', 2, undefined);
+  put(map, 'a', 3, 3);
+  put(map, 'a', 4, undefined);
+  map.collect(2, unlimited);
+  expect([2, 3, 4].map((sequence) => map.at('a', sequence)?.value)).toEqual([undefined, 3, undefined]);
+  map.collect(4, unlimited);
+  expect(map.keys).toBe(0);
+});
+
+test('VersionedMap does not forget a key that recovery deletes and sets again, all at one sequence', () => {
+  const map = new VersionedMap();
+  for (const value of [1, undefined, 3]) put(map, 'a', 0, value);
+  map.collect(0, unlimited);
+  expect(map.at('a', 0)?.value).toBe(3);
+});
+
+test('VersionedMap still finds what a snapshot sees when its list of old versions has moved', () => {
+  const map = new VersionedMap();
+  const newest = 5_000;
+  for (let sequence = 1; sequence <= newest; sequence++) put(map, sequence % 2 === 0 ? 'a' : 'b', sequence, sequence);
+  // Past each size at which the list moves.
+  for (let horizon = 500; horizon < newest; horizon += 500) {
+    map.collect(horizon, unlimited);
+    for (let sequence = horizon; sequence <= newest; sequence += 7) {
+      const even = sequence - (sequence % 2);
+      expect(map.at('a', sequence)?.value).toBe(even);
+      expect(map.at('b', sequence)?.value).toBe(even === sequence ? sequence - 1 : sequence);
+    }
+    expect(map.versions).toBe(newest - horizon + 2);
+  }
+});
+
 test('VersionedMap collects in steps of the size asked for', () => {
   const map = new VersionedMap();
   for (let sequence = 1; sequence <= 10; sequence++) put(map, 'a', sequence, sequence);

@@ -4,134 +4,156 @@ import type { EncodedKey, EncodedRange } from '../../kv/tuple.ts';
 import { assert } from '../../kv/assert.ts';
 
 /**
- * The map with its history: for each key a chain of versions, newest first.
+ * The map with its history: for each key its newest version, and behind it the older ones that somebody may still ask for.
  *
- * Two indexes over the same chains: a hash map for points, and a B+tree for order, which costs four times as much to
+ * Two indexes over the newest versions: a hash map for points, and a B+tree for order, which costs four times as much to
  * ask (measured over 500,000 keys); so only scans and new keys pay for it.
  *
- * Old versions are collected as soon as nobody can ask for them. A version superseded at sequence `s` is needed while a
- * snapshot older than `s` may be taken or is in use; the *horizon* is the oldest such snapshot. Superseded chains stand
- * in a queue in the order of `s`, so each step forward of the horizon touches exactly the chains that it frees. A
- * tombstone that has become the only version goes with its key.
+ * A newest version is written over in place, so that a look-up has one object to fetch; what it was is appended to the
+ * *superseded* ones. A version superseded at sequence `s` is needed while a snapshot older than `s` may be taken or is in
+ * use; the *horizon* is the oldest such snapshot. The superseded ones stand in the order of `s`, so a step forward of the
+ * horizon lets go of the first of them. They are referred to by their position in that order, and one that is gone is
+ * simply not found: letting go touches no key, whose memory would have to be fetched again. Only a deletion is looked
+ * after: a tombstone that has become the only version goes with its key.
  */
 export class VersionedMap {
-  readonly #chains = new Map<EncodedKey, Chain>();
-  readonly #order = new btree.default<EncodedKey, Chain>(undefined, compareKeys);
-  /** The queue, as two lists of one length: a pair for each entry would be garbage that has grown old. */
-  readonly #supersededChains: Chain[] = [];
-  readonly #supersededAt: number[] = [];
+  readonly #newest = new Map<EncodedKey, Newest>();
+  readonly #order = new btree.default<EncodedKey, Newest>(undefined, compareKeys);
+  /** From `#supersededFrom` on; those before it are gone. */
+  #superseded: (Superseded | undefined)[] = [];
   #supersededFrom = 0;
-  #versions = 0;
+  /** The position of the first place in the list. */
+  #supersededBase = 0;
 
   get keys(): number {
-    return this.#chains.size;
+    return this.#newest.size;
   }
 
   /** All versions kept, old ones and tombstones included. */
   get versions(): number {
-    return this.#versions;
+    return this.#newest.size + this.#superseded.length - this.#supersededFrom;
   }
 
-  newest(key: EncodedKey): KeptVersion | undefined {
-    return this.#chains.get(key)?.newest;
+  newest(key: EncodedKey): NewestVersion | undefined {
+    return this.#newest.get(key);
   }
 
   /** What a snapshot at `sequence` sees: a version, maybe a tombstone, or nothing. */
   at(key: EncodedKey, sequence: number): KeptVersion | undefined {
-    return visible(this.#chains.get(key)?.newest, sequence);
+    return this.visible(this.#newest.get(key), sequence);
   }
 
-  /** Puts a new version in front of its chain. Sequences only grow. */
+  /** The same, for whoever has the key's newest version. */
+  visible(newest: NewestVersion | undefined, sequence: number): KeptVersion | undefined {
+    let version: KeptVersion | undefined = newest;
+    while (version !== undefined && version.sequence > sequence) {
+      const place: number = version.previous - this.#supersededBase;
+      version = place < 0 ? undefined : this.#superseded[place];
+    }
+    return version;
+  }
+
+  /** Puts a new version before those that the key has. Sequences only grow. */
   install(key: EncodedKey, sequence: number, version: number, stored: StoredValue | undefined): void {
-    const chain = this.#chains.get(key);
-    if (chain === undefined) {
+    const newest = this.#newest.get(key);
+    if (newest === undefined) {
       // Deleting what is not there leaves nothing to remember: whoever read its absence reads the same.
       if (stored === undefined) return;
-      const first = { key, newest: keep(sequence, version, stored, undefined) };
-      this.#chains.set(key, first);
+      const first = { key, sequence, version, value: stored.value, hasBytes: stored.hasBytes, previous: noPosition };
+      this.#newest.set(key, first);
       this.#order.set(key, first);
-    } else {
-      assert(chain.newest.sequence <= sequence, 'sequences grow along a chain');
-      chain.newest = keep(sequence, version, stored, chain.newest);
-      this.#supersededChains.push(chain);
-      this.#supersededAt.push(sequence);
+      return;
     }
-    this.#versions++;
+    assert(newest.sequence <= sequence, 'sequences grow along a key');
+    const position = this.#supersededBase + this.#superseded.length;
+    this.#superseded.push({
+      sequence: newest.sequence,
+      version: newest.version,
+      value: newest.value,
+      hasBytes: newest.hasBytes,
+      previous: newest.previous,
+      supersededAt: sequence,
+      deleted: stored === undefined ? newest : undefined,
+    });
+    newest.sequence = sequence;
+    newest.version = version;
+    newest.value = stored?.value;
+    newest.hasBytes = stored?.hasBytes ?? false;
+    newest.previous = position;
   }
 
   /**
-   * Up to `count` chains of a range whose keys lie beyond `after`, in the direction asked for. Between two calls the map
-   * may change: a scan holds keys, not positions.
+   * Up to `count` newest versions of a range whose keys lie beyond `after`, in the direction asked for. Between two calls
+   * the map may change: a scan holds keys, not positions.
    */
-  chunk(range: EncodedRange, after: EncodedKey | undefined, count: number, reverse: boolean): readonly Chain[] {
-    const chains: Chain[] = [];
+  chunk(range: EncodedRange, after: EncodedKey | undefined, count: number, reverse: boolean): readonly NewestVersion[] {
+    const chunk: NewestVersion[] = [];
     const entries = reverse
       ? this.#order.entriesReversed(after ?? range.end, undefined, true)
       : this.#order.entries(after ?? range.start);
-    for (const [key, chain] of entries) {
+    for (const [key, newest] of entries) {
       if (key === after || (reverse && key === range.end)) continue;
       if (reverse ? key < range.start : range.end !== undefined && key >= range.end) break;
-      chains.push(chain);
-      if (chains.length === count) break;
+      chunk.push(newest);
+      if (chunk.length === count) break;
     }
-    return chains;
+    return chunk;
   }
 
-  /** Every chain, in no particular order. */
-  chains(): Iterable<Chain> {
-    return this.#chains.values();
+  /** The newest version of every key, in no particular order. */
+  all(): Iterable<NewestVersion> {
+    return this.#newest.values();
   }
 
   /** Whether a range holds anything newer than `sequence`; if so, the keys, up to `count`. */
   changedIn(range: EncodedRange, sequence: number, count: number): readonly EncodedKey[] {
     const changed: EncodedKey[] = [];
-    for (const [key, chain] of this.#order.entries(range.start)) {
+    for (const [key, newest] of this.#order.entries(range.start)) {
       if (range.end !== undefined && key >= range.end) break;
-      if (chain.newest.sequence > sequence) changed.push(key);
+      if (newest.sequence > sequence) changed.push(key);
       if (changed.length === count) break;
     }
     return changed;
   }
 
   /**
-   * Lets go of what no snapshot from `horizon` on can see, of at most `count` chains, so that one long reader's end
+   * Lets go of what no snapshot from `horizon` on can see, of at most `count` versions, so that one long reader's end
    * stops nobody. Answers whether there is more.
    */
   collect(horizon: number, count: number): boolean {
-    for (let done = 0; ; done++, this.#supersededFrom++) {
-      const chain = this.#supersededChains[this.#supersededFrom];
-      if (chain === undefined || (this.#supersededAt[this.#supersededFrom] ?? Infinity) > horizon) break;
-      if (done === count) return true;
-      this.#prune(chain, horizon);
+    const superseded = this.#superseded;
+    const end = Math.min(superseded.length, this.#supersededFrom + count);
+    for (let place = this.#supersededFrom; place < end; place++) {
+      const version = superseded[place];
+      if (version === undefined || version.supersededAt > horizon) break;
+      if (version.deleted !== undefined) this.#forget(version.deleted, version.supersededAt);
+      superseded[place] = undefined;
+      this.#supersededFrom++;
     }
-    if (this.#supersededFrom > compactAfter && this.#supersededFrom * 2 > this.#supersededChains.length) {
-      this.#supersededChains.splice(0, this.#supersededFrom);
-      this.#supersededAt.splice(0, this.#supersededFrom);
-      this.#supersededFrom = 0;
-    }
-    return false;
+    const first = superseded[this.#supersededFrom];
+    if (this.#supersededFrom > compactAfter && this.#supersededFrom * 2 > superseded.length) this.#compact();
+    return first !== undefined && first.supersededAt <= horizon;
   }
 
-  #prune(chain: Chain, horizon: number): void {
-    const oldestSeen = visible(chain.newest, horizon);
-    if (oldestSeen === undefined) return;
-    for (let gone = oldestSeen.previous; gone !== undefined; gone = gone.previous) this.#versions--;
-    oldestSeen.previous = undefined;
-    if (oldestSeen === chain.newest && oldestSeen.value === undefined && this.#chains.get(chain.key) === chain) {
-      this.#chains.delete(chain.key);
-      this.#order.delete(chain.key);
-      this.#versions--;
-    }
+  /** Nobody can see any more what a key was before its deletion; unless it is something again, it is nothing now. */
+  #forget({ key, sequence, value }: Newest, deletedAt: number): void {
+    if (value !== undefined || sequence !== deletedAt) return;
+    this.#newest.delete(key);
+    this.#order.delete(key);
+  }
+
+  #compact(): void {
+    this.#superseded = this.#superseded.slice(this.#supersededFrom);
+    this.#supersededBase += this.#supersededFrom;
+    this.#supersededFrom = 0;
   }
 }
 
-/** Below this the queue is not worth moving. */
+/** Below this the list is not worth moving. */
 const compactAfter = 1_024;
 
-export interface Chain {
-  readonly key: EncodedKey;
-  newest: KeptVersion;
-}
+/** Where nothing is, whatever has been let go of. */
+const noPosition = -1;
 
 export interface KeptVersion {
   /** Its place in the order of commits of this process; 0 for what was recovered. */
@@ -141,25 +163,24 @@ export interface KeptVersion {
   /** `undefined` is a tombstone. */
   readonly value: Value | undefined;
   readonly hasBytes: boolean;
-  previous: KeptVersion | undefined;
+  /** The position of the one before it, which may be gone. */
+  readonly previous: number;
+}
+
+/** It changes with the next commit. */
+export interface NewestVersion extends KeptVersion {
+  readonly key: EncodedKey;
+}
+
+type Newest = { -readonly [name in keyof NewestVersion]: NewestVersion[name] };
+
+interface Superseded extends KeptVersion {
+  readonly supersededAt: number;
+  /** The key's newest version, where it was a deletion. */
+  readonly deleted: Newest | undefined;
 }
 
 function compareKeys(a: EncodedKey, b: EncodedKey): number {
   if (a < b) return -1;
   return a > b ? 1 : 0;
-}
-
-export function visible(newest: KeptVersion | undefined, sequence: number): KeptVersion | undefined {
-  let version = newest;
-  while (version !== undefined && version.sequence > sequence) version = version.previous;
-  return version;
-}
-
-function keep(
-  sequence: number,
-  version: number,
-  stored: StoredValue | undefined,
-  previous: KeptVersion | undefined,
-): KeptVersion {
-  return { sequence, version, value: stored?.value, hasBytes: stored?.hasBytes ?? false, previous };
 }

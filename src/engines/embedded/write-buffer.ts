@@ -1,4 +1,4 @@
-import { assert, unreachable } from '../../kv/assert.ts';
+import { assert } from '../../kv/assert.ts';
 import { InvalidArgumentError, LimitExceededError } from '../../kv/errors.ts';
 import { limits } from '../../kv/limits.ts';
 import type { AddOutcome, Bounds } from '../../kv/store.ts';
@@ -14,7 +14,9 @@ import { storeValue, type StoredValue, type Value } from '../../kv/value.ts';
  */
 export class WriteBuffer {
   readonly #parent: WriteBuffer | undefined;
-  readonly #writes = new Map<EncodedKey, Write>();
+  readonly #writes: Write[] = [];
+  /** Where each key's write is, once they are too many to look at them all. */
+  #places: Map<EncodedKey, number> | undefined;
   /** Of both of the following: the parent's and its own together. */
   #size: number;
   #bytes: number;
@@ -30,61 +32,84 @@ export class WriteBuffer {
   }
 
   get(key: EncodedKey): Write | undefined {
-    return this.#writes.get(key) ?? this.#parent?.get(key);
+    const place = this.#placeOf(key);
+    return place === undefined ? this.#parent?.get(key) : this.#writes[place];
   }
 
-  /** @throws LimitExceededError (transactionWritesMax, transactionBytesMax) */
-  put(key: EncodedKey, write: Write): void {
-    const before = this.get(key);
+  /** Answers what stood there before. @throws LimitExceededError (transactionWritesMax, transactionBytesMax) */
+  put(write: Write): Write | undefined {
+    const place = this.#placeOf(write.key);
+    const before = place === undefined ? this.#parent?.get(write.key) : this.#writes[place];
     const size = before === undefined ? this.#size + 1 : this.#size;
     if (size > limits.transactionWritesMax) {
       throw new LimitExceededError('transactionWritesMax', limits.transactionWritesMax, size);
     }
-    const bytes = this.#bytes + weight(key, write) - (before === undefined ? 0 : weight(key, before));
+    const bytes = this.#bytes + weight(write) - (before === undefined ? 0 : weight(before));
     if (bytes > limits.transactionBytesMax) {
       throw new LimitExceededError('transactionBytesMax', limits.transactionBytesMax, bytes);
     }
     this.#size = size;
     this.#bytes = bytes;
-    this.#writes.set(key, write);
+    this.#place(write, place);
+    return before;
   }
 
   /** Its own writes become the parent's, which has rested meanwhile. */
   join(): void {
     const parent = this.#parent;
     assert(parent !== undefined, 'a nested scope has a parent');
-    for (const [key, write] of this.#writes) parent.#writes.set(key, write);
+    for (const write of this.#writes) parent.#place(write, parent.#placeOf(write.key));
     parent.#size = this.#size;
     parent.#bytes = this.#bytes;
   }
 
   /** What it holds itself, without its parent's. */
-  own(): Iterable<readonly [EncodedKey, Write]> {
+  own(): readonly Write[] {
     return this.#writes;
   }
 
-  keys(): Iterable<EncodedKey> {
-    if (this.#parent === undefined) return this.#writes.keys();
-    return new Set([...this.#parent.keys(), ...this.#writes.keys()]);
+  keys(): readonly EncodedKey[] {
+    const own = this.#writes.map(({ key }) => key);
+    return this.#parent === undefined ? own : [...new Set([...this.#parent.keys(), ...own])];
   }
 
   /** The writes in a range as they are now, in the order of their keys. */
-  writesIn(range: EncodedRange, reverse: boolean): readonly (readonly [EncodedKey, Write])[] {
-    const keys: EncodedKey[] = [];
-    for (const key of this.keys()) if (rangeContains(range, key)) keys.push(key);
+  writesIn(range: EncodedRange, reverse: boolean): readonly Write[] {
+    const keys = this.keys().filter((key) => rangeContains(range, key));
     keys.sort();
     if (reverse) keys.reverse();
-    return keys.flatMap((key) => {
-      const write = this.get(key);
-      return write === undefined ? [] : [[key, write] as const];
-    });
+    return keys.flatMap((key) => this.get(key) ?? []);
+  }
+
+  #placeOf(key: EncodedKey): number | undefined {
+    if (this.#places !== undefined) return this.#places.get(key);
+    for (let place = 0; place < this.#writes.length; place++) if (this.#writes[place]?.key === key) return place;
+    return undefined;
+  }
+
+  #place(write: Write, place: number | undefined): void {
+    if (place !== undefined) {
+      this.#writes[place] = write;
+      return;
+    }
+    const count = this.#writes.push(write);
+    if (this.#places !== undefined) this.#places.set(write.key, count - 1);
+    else if (count > writesLookedAtMax) this.#places = new Map(this.#writes.map(({ key }, at) => [key, at]));
   }
 }
 
+/** So few that looking at them costs less than a map, which would be made for each transaction. */
+const writesLookedAtMax = 8;
+
 export type Write =
-  | { readonly kind: 'set'; readonly stored: StoredValue }
-  | { readonly kind: 'deleted' }
-  | { readonly kind: 'added'; readonly additions: readonly Addition[] };
+  | { readonly kind: 'set'; readonly key: EncodedKey; readonly stored: StoredValue }
+  | { readonly kind: 'deleted'; readonly key: EncodedKey; readonly stored: undefined }
+  | ({ readonly kind: 'added' } & Additions);
+
+export interface Additions {
+  readonly key: EncodedKey;
+  readonly additions: readonly Addition[];
+}
 
 export interface Addition extends Bounds {
   readonly amount: number | bigint;
@@ -132,27 +157,17 @@ function overflows(sum: number | bigint): boolean {
   return typeof sum === 'bigint' ? sum < limits.sumMin || sum > limits.sumMax : !Number.isSafeInteger(sum);
 }
 
-/** What a key holds once the write is made on `base`; additions are known to fit. */
-export function written(write: Write, base: Value | undefined): StoredValue | undefined {
-  switch (write.kind) {
-    case 'set':
-      return write.stored;
-    case 'deleted':
-      return undefined;
-    case 'added': {
-      const sum = sumOf(base, write.additions);
-      if (sum.outcome === 'refused') throw new Error('assertion failed: additions were checked before they are made');
-      return storeValue(sum.sum);
-    }
-    default:
-      return unreachable(write);
-  }
+/** What additions make of `base`; they are known to fit. */
+export function added(base: Value | undefined, additions: readonly Addition[]): StoredValue {
+  const sum = sumOf(base, additions);
+  if (sum.outcome === 'refused') throw new Error('assertion failed: additions were checked before they are made');
+  return storeValue(sum.sum);
 }
 
 /** What an addition weighs, with its bounds. */
 const additionBytes = 64;
 
-function weight(key: EncodedKey, write: Write): number {
-  if (write.kind === 'set') return key.length + write.stored.bytes;
-  return key.length + (write.kind === 'added' ? write.additions.length * additionBytes : 0);
+function weight(write: Write): number {
+  if (write.kind === 'set') return write.key.length + write.stored.bytes;
+  return write.key.length + (write.kind === 'added' ? write.additions.length * additionBytes : 0);
 }

@@ -66,6 +66,22 @@ function serializable(open: OpenStore): void {
     expect(keys).toEqual(expect.arrayContaining([['a'], ['c']]));
   });
 
+  test('serializable names what changed among thousands of keys, some of them read again and again', async () => {
+    const store = await open();
+    const keys = Array.from({ length: 3_000 }, (_, index) => [index]);
+    await store.transact((tx) => {
+      for (const key of keys) if (key[0] !== 2_999) tx.set(key, 0);
+    });
+    const session = await begin(store);
+    for (let time = 0; time < 2; time++) await session.tx.getMany(keys);
+    await store.transact((tx) => {
+      for (const changed of [0, 1_500, 2_999]) tx.set([changed], 1);
+    });
+    session.tx.set(elsewhere, 1);
+    const { keys: told } = await faultOf(ConflictError, session.commit());
+    expect(told.map(([index]) => Number(index)).toSorted((a, b) => a - b)).toEqual([0, 1_500, 2_999]);
+  });
+
   test('serializable conflicts when a key that was read as absent is created', async () => {
     const store = await open();
     const session = await begin(store);
