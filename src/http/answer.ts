@@ -16,17 +16,18 @@ export type HeaderPair = readonly [name: string, value: string];
 export type ReadResponse = { readonly outcome: 'read'; readonly answer: Answer } | { readonly outcome: 'too-large' };
 
 /**
- * Reads to the end what a handler returned.
+ * Reads to the end what `source` returned: the handler, say.
  *
  * @throws InvalidArgumentError where that is no usable Response; and whatever the response's own stream throws
  */
-export async function readResponse(response: unknown, bytesMax: number, reading: Reading): Promise<ReadResponse> {
+export async function readResponse(
+  response: unknown,
+  source: AnswerSource,
+  bytesMax: number,
+  reading: Reading,
+): Promise<ReadResponse> {
   if (!isResponse(response)) {
-    throw new InvalidArgumentError(
-      'what the handler returned',
-      response,
-      'a Response: a handler returns its answer, and sends nothing itself',
-    );
+    throw new InvalidArgumentError(`what the ${source} returned`, response, expected[source]);
   }
   // `Response.error()` has status 0, and no answer can be made of it.
   if (response.status < 200) throw new InvalidArgumentError('the status', response.status, 'a status from 200 to 599');
@@ -35,6 +36,15 @@ export async function readResponse(response: unknown, bytesMax: number, reading:
   if (read.outcome === 'too-large') return read;
   return { outcome: 'read', answer: { status: response.status, headers: [...response.headers], body: read.bytes } };
 }
+
+/** Which of a route's functions made an answer. */
+export type AnswerSource = 'handler' | 'guard' | 'replay';
+
+const expected: Readonly<Record<AnswerSource, string>> = {
+  handler: 'a Response: a handler returns its answer, and sends nothing itself',
+  guard: 'a Response to refuse the request, or undefined to let it pass',
+  replay: 'a Response, or undefined where there is none any more',
+};
 
 /** By its brand, not its class: a Response of the package `undici`, or of another realm, is as good. */
 function isResponse(value: unknown): value is Response {

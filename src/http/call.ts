@@ -1,5 +1,5 @@
 import type { Transaction } from '../kv/store.ts';
-import { readResponse, type Answer } from './answer.ts';
+import { readResponse, type Answer, type AnswerSource } from './answer.ts';
 import type { Incoming } from './incoming.ts';
 import type { Reading } from './read-stream.ts';
 import { keepOf, passingBytesMax, type Keep, type Route } from './route.ts';
@@ -31,13 +31,13 @@ export async function makeAnswer<Tx extends Transaction, Context>(
   tx: Tx,
   reading: Reading,
 ): Promise<Made> {
-  const answer = await readPassing(await route.handler(requestOf(call), tx, call.context), reading);
+  const answer = await readPassing(await route.handler(requestOf(call), tx, call.context), 'handler', reading);
   return { answer, keep: keepOf(route, answer.status) };
 }
 
 /** @throws ResponseTooLarge */
-export async function readPassing(response: unknown, reading: Reading): Promise<Answer> {
-  const read = await readResponse(response, passingBytesMax, reading);
+export async function readPassing(response: unknown, source: AnswerSource, reading: Reading): Promise<Answer> {
+  const read = await readResponse(response, source, passingBytesMax, reading);
   if (read.outcome === 'too-large') throw new ResponseTooLarge('passingBytesMax', passingBytesMax);
   return read.answer;
 }

@@ -84,7 +84,7 @@ async function fromReference<Tx extends Transaction, Context>(
   if (storage === undefined) return undefined;
   return store.read(async (tx) => {
     const response = await storage.replay(tx, reference, context);
-    return response === undefined ? undefined : sendable(await readPassing(response, { world }));
+    return response === undefined ? undefined : sendable(await readPassing(response, 'replay', { world }));
   });
 }
 

@@ -1,9 +1,11 @@
 import { once as event } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { serve } from '@hono/node-server';
+import express from 'express';
 import Fastify from 'fastify';
 import { Hono } from 'hono';
 import { openStore } from 'semel/embedded';
+import { createOnce as expressOnce } from 'semel/express';
 import { createOnce as fastifyOnce } from 'semel/fastify';
 import { createOnce as honoOnce } from 'semel/hono';
 import { expect, onTestFinished, test } from 'vitest';
@@ -16,6 +18,7 @@ async function fastifyOrigin(): Promise<string> {
   const once = fastifyOnce(await openStore(), { scope: () => 'one' });
   const bytes = () => new Response(new Uint8Array([1, 2]));
   app.register(once({ method: 'POST', url: '/bytes', handler: bytes }, { bodyBytesMax: 8 }));
+  app.register(once({ method: 'POST', url: '/named/:name', handler: named }));
   const body = { type: 'object', required: ['amount'] };
   app.register(once({ method: 'POST', url: '/schema', schema: { body }, handler: bytes }));
   return app.listen({ port: 0, host: '127.0.0.1' });
@@ -26,6 +29,7 @@ async function honoOrigin(): Promise<string> {
   const once = honoOnce(await openStore(), { scope: () => 'one' });
   const bytes = once(() => new Response(new Uint8Array([1, 2])));
   app.post('/bytes', bytes);
+  app.post('/named/:name', once(named));
   // Hono answers HEAD by what GET would get.
   app.get('/bytes', bytes);
   const server = serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' });
@@ -33,6 +37,23 @@ async function honoOrigin(): Promise<string> {
   await event(server, 'listening');
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
+
+async function expressOrigin(): Promise<string> {
+  const app = express();
+  const once = expressOnce(await openStore(), { scope: () => 'one' });
+  app.post('/named/:name', once(named));
+  // Its own handler would print the fault.
+  const answerFault: express.ErrorRequestHandler = ({ status }, _request, response, _next) =>
+    void response.sendStatus(status);
+  app.use(answerFault);
+  const server = app.listen(0, '127.0.0.1');
+  onTestFinished(() => void server.close());
+  await event(server, 'listening');
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+const named = (_request: Request, _tx: unknown, { params }: { params: Readonly<Record<string, unknown>> }): Response =>
+  new Response(null, { status: params['name'] === '%zz' ? 200 : 500 });
 
 async function send(url: string, init: RequestInit & { headers?: Record<string, string> } = {}) {
   const { status, headers } = await fetch(url, { method: 'POST', ...init });
@@ -74,4 +95,11 @@ test('@hono/node-server labels bytes without a media type as text, and Hono answ
   const type = 'text/plain; charset=UTF-8';
   expect(await send(url, { headers: key })).toMatchObject({ status: 200, type, outcome: 'executed' });
   expect(await send(url, { method: 'HEAD' })).toMatchObject({ status: 200, length: null });
+});
+
+test('Fastify and Express refuse a parameter that is encoded wrongly; Hono hands it on as it was sent', async () => {
+  const ask = (origin: string) => send(`${origin}/named/%zz`, { headers: key });
+  expect(await ask(await fastifyOrigin())).toMatchObject({ status: 400, outcome: null });
+  expect(await ask(await expressOrigin())).toMatchObject({ status: 400, outcome: null });
+  expect(await ask(await honoOrigin())).toMatchObject({ status: 200, outcome: 'executed' });
 });

@@ -80,7 +80,7 @@ async function settle<Tx extends Transaction, Context>(
     const refusal = await route.guard?.(requestOf(call), context);
     if (refusal !== undefined) {
       return markedIf(key !== undefined, {
-        answer: sendable(await readPassing(refusal, { world: core.world })),
+        answer: sendable(await readPassing(refusal, 'guard', { world: core.world })),
         outcome: 'refused',
       });
     }

@@ -138,6 +138,13 @@ describe('the key', () => {
   });
 });
 
+test('a guard that answers neither a Response nor undefined is blamed by name, and nothing runs', async () => {
+  // @ts-expect-error it is no answer
+  const handle = onceFor()(deposit, { guard: () => null });
+  await expect(handle(sent('k'))).rejects.toThrow(/what the guard returned is null.*undefined to let it pass/);
+  expect(executions).toBe(0);
+});
+
 describe('the scope', () => {
   test('the scope keeps the keys of two tenants apart (defect 7: a global key space hands one tenant the answer of another)', async () => {
     const handle = onceFor()(deposit);
