@@ -16,11 +16,13 @@ import { reasonOf } from './wire.ts';
 
 export { allChecks } from './all-checks.ts';
 export { CannotRunError, InvalidInputError } from './check-error.ts';
+export { countBySql, type SqlEffect } from './count-by-sql.ts';
 export { countByGet, type CountOptions, type Effect } from './effect.ts';
 export { defaultLimits, type Limits } from './limits.ts';
 export { formatReport, type CheckResult, type Report } from './report.ts';
 export type { Check, Rule } from './rule.ts';
 export { describeTarget, type RequestDescription, type Target, type TargetOptions } from './target.ts';
+export { countByWebhook, type WebhookCounter, type WebhookOptions } from './count-by-webhook.ts';
 
 export interface CheckOptions {
   /** Counts how often the operation acted. Without one the checks that need it are not tried. */
