@@ -1,12 +1,15 @@
+import { setMaxListeners } from 'node:events';
 import { realEnvironment, type Environment } from '../client/environment.ts';
 import { allChecks } from './all-checks.ts';
 import { takeBaseline } from './baseline.ts';
+import { profileChecks } from './checks/profile-checks.ts';
 import { CannotRunError, InvalidInputError, NotTriedError } from './check-error.ts';
 import { EffectMeter } from './effect-meter.ts';
 import type { Effect } from './effect.ts';
 import { defaultLimits, type Limits } from './limits.ts';
 import { Pace } from './pace.ts';
 import { Probe } from './probe.ts';
+import { profileOf } from './profiles.ts';
 import type { CheckResult, Report } from './report.ts';
 import { curlScript } from './reproduction.ts';
 import type { Check } from './rule.ts';
@@ -19,6 +22,7 @@ export { CannotRunError, InvalidInputError } from './check-error.ts';
 export { countBySql, type SqlEffect } from './count-by-sql.ts';
 export { countByGet, type CountOptions, type Effect } from './effect.ts';
 export { defaultLimits, type Limits } from './limits.ts';
+export { profileNames } from './profiles.ts';
 export { formatReport, type CheckResult, type Report } from './report.ts';
 export type { Check, Rule } from './rule.ts';
 export { describeTarget, type RequestDescription, type Target, type TargetOptions } from './target.ts';
@@ -30,6 +34,8 @@ export interface CheckOptions {
   /** Names of checks; all by default. */
   readonly only?: readonly string[] | undefined;
   readonly skip?: readonly string[] | undefined;
+  /** A known contract that is demanded beyond what every endpoint has to keep: `semel`, `ietf` or `stripe`. */
+  readonly profile?: string | undefined;
   /** Rules at which moments connections break; any by default. */
   readonly seed?: number | undefined;
   readonly limits?: Partial<Limits> | undefined;
@@ -55,9 +61,11 @@ export type Progress =
 export async function check(target: Target, options: CheckOptions = {}): Promise<Report> {
   const { effect, environment = realEnvironment, onProgress = () => undefined } = options;
   const signal = options.signal ?? new AbortController().signal;
+  // Each open connection listens to it, and Node.js takes that many for a leak.
+  setMaxListeners(0, signal);
   const limits = readLimits(options.limits);
   const seed = options.seed ?? Math.floor(environment.random() * 2 ** 31);
-  const chosen = chooseChecks(options);
+  const chosen = chooseChecks(options, target);
   const pace = new Pace(limits.ratePerSecondMax, environment, signal);
   const meter = effect === undefined ? undefined : new EffectMeter(effect, limits, pace, environment, signal);
   const probe = new Probe({ target, meter, limits, pace, random: new Seeded(seed), environment, signal });
@@ -83,14 +91,18 @@ export async function check(target: Target, options: CheckOptions = {}): Promise
   }
 }
 
-/** @throws InvalidInputError for a name of no check */
-export function chooseChecks({ only, skip = [] }: Pick<CheckOptions, 'only' | 'skip'>): readonly Check[] {
-  const names = allChecks.map(({ name }) => name);
+/** @throws InvalidInputError for a name of no check or profile */
+export function chooseChecks(
+  { only, skip = [], profile }: Pick<CheckOptions, 'only' | 'skip' | 'profile'>,
+  { method }: Pick<Target, 'method'>,
+): readonly Check[] {
+  const all = profile === undefined ? allChecks : [...allChecks, ...profileChecks(profileOf(profile), method)];
+  const names = all.map(({ name }) => name);
   const unknown = [...(only ?? []), ...skip].find((name) => !names.includes(name));
   if (unknown !== undefined) {
     throw new InvalidInputError(`there is no check ${unknown}; the checks are ${names.join(', ')}`);
   }
-  return allChecks.filter(({ name }) => (only ?? names).includes(name) && !skip.includes(name));
+  return all.filter(({ name }) => (only ?? names).includes(name) && !skip.includes(name));
 }
 
 function readLimits(given: Partial<Limits> = {}): Limits {

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { CannotRunError, InvalidInputError } from './check-error.ts';
 import type { Effect } from './effect.ts';
@@ -49,7 +49,7 @@ export async function countByWebhook({
     else if (ids.size === deliveriesMax) fault ??= `more than ${deliveriesMax} deliveries came`;
     else ids.add(String(id));
   };
-  const server = createServer(async (incoming, outgoing) => {
+  const receive = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
     try {
       let bytes = 0;
       for await (const piece of incoming) {
@@ -66,7 +66,8 @@ export async function countByWebhook({
     // Counted before it is answered, so that no sender has gone on while its delivery is not seen.
     deliver(incoming);
     outgoing.writeHead(204).end();
-  });
+  };
+  const server = createServer((incoming, outgoing) => void receive(incoming, outgoing));
   try {
     await once(server.listen(port, host), 'listening');
   } catch (error) {

@@ -64,12 +64,12 @@ function effectOf({ effect, headers, effectHeaders }: Asked, { url }: Target): E
   return countByGet(effect.url, effect.path, { headers: { ...(isSameOrigin ? headers : {}), ...effectHeaders } });
 }
 
-function planOf({ effect, only, skip, limits }: Asked, { method, url, body, headers, keyHeader }: Target): string {
+function planOf({ effect, only, skip, profile, limits }: Asked, { method, url, body, headers, keyHeader }: Target): string {
   const { ratePerSecondMax, concurrencyMax } = { ...defaultLimits, ...limits };
   const names = headers.map(([name]) => name);
   const counted =
     effect === undefined ? 'not counted: most checks are not tried' : `${effect.path} of GET ${effect.url}`;
-  const checks = chooseChecks({ only, skip });
+  const checks = chooseChecks({ only, skip, profile }, { method });
   return [
     `sends    ${method} ${url.href} with ${body.length} bytes and ${[...names, keyHeader].join(', ')}, again and again`,
     `effects  ${counted}`,

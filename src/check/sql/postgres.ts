@@ -1,4 +1,4 @@
-import type { Client } from 'pg';
+import type { Client, Query } from 'pg';
 import { CannotRunError } from '../check-error.ts';
 import { rowsMax, type Rows, type SqlReader } from './rows.ts';
 
@@ -36,11 +36,11 @@ export function readPostgres(url: string, queryMsMax: number): SqlReader {
 /** The query cannot leave it: the extended protocol takes one statement at a time. */
 const begin = 'BEGIN TRANSACTION READ ONLY';
 
-function readRows(client: Client, Query: typeof import('pg').Query, text: string): Promise<Rows> {
+function readRows(client: Client, QueryOfPg: typeof Query, text: string): Promise<Rows> {
   return new Promise((resolve, reject) => {
     const values: unknown[] = [];
     const config = { text, rowMode: 'array', queryMode: 'extended' };
-    const query = new Query<unknown[]>(config);
+    const query = new QueryOfPg<unknown[]>(config);
     query.on('row', (row: unknown[]) => {
       if (values.length < rowsMax) values.push(row[0]);
     });
@@ -50,7 +50,7 @@ function readRows(client: Client, Query: typeof import('pg').Query, text: string
   });
 }
 
-async function loadPg(): Promise<Pick<typeof import('pg'), 'Client' | 'Query'>> {
+async function loadPg(): Promise<{ readonly Client: typeof Client; readonly Query: typeof Query }> {
   try {
     return await import('pg');
   } catch (error) {
