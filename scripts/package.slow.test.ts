@@ -92,7 +92,7 @@ describe('the tarball', () => {
     ]);
     expected.push('CHANGELOG.md', 'LICENSE', 'README.md', 'package.json');
     // The README links to them, and they are of the very version that is installed.
-    expected.push(...globSync('docs/**/*.{md,svg}', { cwd: repository }));
+    expected.push(...globSync('docs/**/*.{md,svg,json}', { cwd: repository }));
     expect(packed.paths).toEqual(expected.toSorted());
   });
 

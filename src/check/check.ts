@@ -21,6 +21,7 @@ export { allChecks } from './all-checks.ts';
 export { CannotRunError, InvalidInputError } from './check-error.ts';
 export { countBySql, type SqlEffect } from './count-by-sql.ts';
 export { countByGet, type CountOptions, type Effect } from './effect.ts';
+export { formatJunit } from './junit.ts';
 export { defaultLimits, type Limits } from './limits.ts';
 export { profileNames } from './profiles.ts';
 export { formatReport, type CheckResult, type Report } from './report.ts';
@@ -59,7 +60,7 @@ export type Progress =
  * @throws InvalidInputError where a name is that of no check, or a limit is none
  */
 export async function check(target: Target, options: CheckOptions = {}): Promise<Report> {
-  const { effect, environment = realEnvironment, onProgress = () => undefined } = options;
+  const { effect, profile, environment = realEnvironment, onProgress = () => undefined } = options;
   const signal = options.signal ?? new AbortController().signal;
   // Each open connection listens to it, and Node.js takes that many for a leak.
   setMaxListeners(0, signal);
@@ -72,7 +73,8 @@ export async function check(target: Target, options: CheckOptions = {}): Promise
   const results: CheckResult[] = [];
   const report = (ending: Report['ending'], reason?: string): Report => {
     const { method, url } = target;
-    return { method, url: url.href, seed, ending, ...(reason === undefined ? {} : { reason }), results };
+    const contract = profile === undefined ? {} : { profile };
+    return { method, url: url.href, seed, ...contract, ending, ...(reason === undefined ? {} : { reason }), results };
   };
   try {
     onProgress({ event: 'baseline' });

@@ -4,6 +4,8 @@ export interface Report {
   readonly method: string;
   readonly url: string;
   readonly seed: number;
+  /** The contract that was demanded, if one was. */
+  readonly profile?: string;
   readonly ending: 'complete' | 'interrupted' | 'could-not-run';
   /** Why it could not run. */
   readonly reason?: string;
@@ -22,9 +24,10 @@ export type CheckResult = {
 );
 
 /** For a person: a line a check, and under a failure what was seen, what is demanded, and a script. */
-export function formatReport({ method, url, seed, ending, reason, results }: Report): string {
+export function formatReport({ method, url, seed, profile, ending, reason, results }: Report): string {
   const width = Math.max(0, ...results.map(({ name }) => name.length));
-  const lines = [`${method} ${url}, seed ${seed}`, ''];
+  const contract = profile === undefined ? '' : `, profile ${profile}`;
+  const lines = [`${method} ${url}, seed ${seed}${contract}`, ''];
   for (const result of results) lines.push(...linesOf(result, width));
   if (ending === 'could-not-run') lines.push(`could not run: ${reason}`);
   if (ending === 'interrupted') lines.push('interrupted: what comes after was not tried');

@@ -47,3 +47,12 @@ test.for([
 ] as const)('describeTarget refuses %s with %j', ([address, headers, reason]) => {
   expect(() => describeTarget(address, { headers })).toThrow(reason);
 });
+
+test('describeTarget sends a header of the options in the place of the same one of the request, in any case', () => {
+  const request = { headers: { authorization: 'ann', Accept: 'text/plain' } };
+  const { headers } = describeTarget('http://localhost/', request, { headers: { Authorization: 'bob' } });
+  expect(headers).toEqual([
+    ['Authorization', 'bob'],
+    ['Accept', 'text/plain'],
+  ]);
+});

@@ -36,7 +36,7 @@ export function describeTarget(address: string, request: RequestDescription, opt
   const { keyHeader = 'Idempotency-Key' } = options;
   if (!token.test(method)) throw new InvalidInputError(`${JSON.stringify(method)} is not a method`);
   if (!token.test(keyHeader)) throw new InvalidInputError(`${JSON.stringify(keyHeader)} is not the name of a field`);
-  const headers = Object.entries({ ...request.headers, ...options.headers });
+  const headers = mergeHeaders(request.headers, options.headers);
   for (const [name, value] of headers) assertSendable(name, value, keyHeader);
   const isJson = body !== undefined && typeof body !== 'string' && !(body instanceof Uint8Array);
   if (isJson && !headers.some(([name]) => /^content-type$/i.test(name))) {
@@ -51,6 +51,14 @@ export function describeTarget(address: string, request: RequestDescription, opt
     otherBody: other === undefined ? undefined : bytesOf(other),
     keyHeader,
   };
+}
+
+/** The later ones win; names of fields are the same in either case. */
+export function mergeHeaders(
+  ...given: readonly (Readonly<Record<string, string>> | undefined)[]
+): [name: string, value: string][] {
+  const pairs = given.flatMap((headers) => Object.entries(headers ?? {}));
+  return [...new Map(pairs.map((pair) => [pair[0].toLowerCase(), pair])).values()];
 }
 
 /** @throws InvalidInputError */

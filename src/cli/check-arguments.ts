@@ -1,5 +1,7 @@
 import { parseArgs } from 'node:util';
-import { defaultLimits, InvalidInputError, type Limits } from '../check/check.ts';
+import { defaultLimits, InvalidInputError, profileNames, type Limits } from '../check/check.ts';
+import { mergeHeaders } from '../check/target.ts';
+import { readEffectArguments, type EffectArguments } from './effect-arguments.ts';
 
 /** What the words behind `semel check` ask for. */
 export type CheckArguments =
@@ -8,29 +10,36 @@ export type CheckArguments =
       readonly ask: 'check';
       readonly url: string;
       readonly requestFile: string | undefined;
-      readonly effect: { readonly url: string; readonly path: string } | undefined;
+      readonly effect: EffectArguments | undefined;
       readonly headers: Readonly<Record<string, string>>;
-      readonly effectHeaders: Readonly<Record<string, string>>;
+      readonly profile: string | undefined;
       readonly keyHeader: string | undefined;
       readonly only: readonly string[] | undefined;
       readonly skip: readonly string[] | undefined;
       readonly seed: number | undefined;
       readonly limits: Partial<Limits>;
       readonly jsonFile: string | undefined;
+      readonly junitFile: string | undefined;
       readonly yes: boolean;
     };
 
 export const checkUsage = `semel check URL [options]
+semel check [--config FILE] [options]
 
 Sends the endpoint duplicates of every kind, and reports whether the operation took effect once. The requests are real, and so are
 their effects: use an endpoint made for tests.
 
   --request FILE         JSON: { "method"?, "headers"?, "body"? | "bodyFile"?, "otherBody"? | "otherBodyFile"? }; POST by default
-  --effect URL           where to GET how often the operation acted; without it most checks are not tried
+  --effect URL           where to GET how often the operation acted; without a count most checks are not tried
   --path PATH            where in the JSON of the answer: a whole number, or a list to be counted, as in $.items[0].count
+  --effect-sql QUERY     counts by the first column of the only row of a query, instead
+  --database DATABASE    of postgres://USER:PASSWORD@HOST/NAME, which needs the package pg, or sqlite:FILE
+  --effect-webhook ADDR  counts the requests that come to HOST:PORT, where the checker listens, instead; port 0 is any
+  --webhook-id NAME      the field that names a delivery there; those of one name are counted once
   --header 'NAME: VALUE' sent with every request, and with --effect where it has the same origin; can be repeated
   --effect-header 'N: V' sent with --effect alone; can be repeated
   --key-header NAME      the field of the key; Idempotency-Key by default
+  --profile NAME         demands the answers of a known contract, too: ${profileNames.join(', ')}
   --only, --skip CHECK   checks by name, separated by commas; can be repeated
   --seed N               breaks connections at the same moments again
   --rate N               requests a second at most, on average; ${defaultLimits.ratePerSecondMax} by default
@@ -38,7 +47,9 @@ their effects: use an endpoint made for tests.
   --patience SECONDS     how long an operation may stay in progress; ${defaultLimits.patienceMsMax / 1_000} by default
   --quiet SECONDS        how long the count must rest until it counts; ${defaultLimits.quietMs / 1_000} by default
   --json FILE            writes the report as JSON, too
+  --junit FILE           and as JUnit XML
   --yes                  does not ask before it sends to a host that is not this machine
+  --config FILE          takes URL and options from a JSON file; semel-check.json where neither it nor a URL is given
 
 Exit codes: 0 all passed that was tried, 1 a check failed, 2 it could not run.
 `;
@@ -49,7 +60,12 @@ const options = {
   path: { type: 'string' },
   header: { type: 'string', multiple: true },
   'effect-header': { type: 'string', multiple: true },
+  'effect-sql': { type: 'string' },
+  database: { type: 'string' },
+  'effect-webhook': { type: 'string' },
+  'webhook-id': { type: 'string' },
   'key-header': { type: 'string' },
+  profile: { type: 'string' },
   only: { type: 'string', multiple: true },
   skip: { type: 'string', multiple: true },
   seed: { type: 'string' },
@@ -58,33 +74,50 @@ const options = {
   patience: { type: 'string' },
   quiet: { type: 'string' },
   json: { type: 'string' },
+  junit: { type: 'string' },
   yes: { type: 'boolean' },
+  config: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 } as const;
 
+/** Options by their names, as they are typed. */
+export type Options = Partial<
+  ReturnType<typeof parseArgs<{ options: typeof options; allowPositionals: true }>>['values']
+>;
+
+export const optionNames = Object.keys(options);
+
+export interface CheckWords {
+  readonly url: string | undefined;
+  readonly options: Options;
+}
+
 /** @throws InvalidInputError */
-export function readCheckArguments(words: readonly string[]): CheckArguments {
+export function parseCheckWords(words: readonly string[]): CheckWords {
   const { values, positionals } = parse(words);
-  if (values.help === true) return { ask: 'help' };
   const [url, ...others] = positionals;
-  if (url === undefined) throw new InvalidInputError('which URL?');
   if (others.length > 0) throw new InvalidInputError(`one URL at a time; what is ${others[0]}?`);
-  const { effect, path } = values;
-  if ((effect === undefined) !== (path === undefined))
-    throw new InvalidInputError('--effect and --path need each other');
+  return { url, options: values };
+}
+
+/** @throws InvalidInputError */
+export function readCheckArguments({ url, options: values }: CheckWords): CheckArguments {
+  if (values.help === true) return { ask: 'help' };
+  if (url === undefined) throw new InvalidInputError('which URL?');
   return {
     ask: 'check',
     url,
     requestFile: values.request,
-    effect: effect === undefined || path === undefined ? undefined : { url: effect, path },
+    effect: readEffectArguments(values, readHeaders(values['effect-header'])),
     headers: readHeaders(values.header),
-    effectHeaders: readHeaders(values['effect-header']),
     keyHeader: values['key-header'],
+    profile: values.profile,
     only: readNames(values.only),
     skip: readNames(values.skip),
     seed: wholeNumber('seed', values.seed, 0),
     limits: readLimits(values),
     jsonFile: values.json,
+    junitFile: values.junit,
     yes: values.yes === true,
   };
 }
@@ -100,13 +133,13 @@ function parse(
 }
 
 function readHeaders(given: readonly string[] = []): Readonly<Record<string, string>> {
-  const pairs = given.map((header): [string, string] => {
+  const pairs = given.map((header): Record<string, string> => {
     const at = header.indexOf(':');
     // The header may be a secret, so that it is not repeated here.
     if (at < 1) throw new InvalidInputError(`a header is written 'Name: value'`);
-    return [header.slice(0, at).trim(), header.slice(at + 1).trim()];
+    return { [header.slice(0, at).trim()]: header.slice(at + 1).trim() };
   });
-  return Object.fromEntries(pairs);
+  return Object.fromEntries(mergeHeaders(...pairs));
 }
 
 function readNames(given: readonly string[] | undefined): readonly string[] | undefined {

@@ -1,29 +1,46 @@
-import { writeFile } from 'node:fs/promises';
+import { access, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import process from 'node:process';
 import {
   check,
   chooseChecks,
-  countByGet,
   defaultLimits,
   describeTarget,
+  formatJunit,
   formatReport,
   InvalidInputError,
-  type Effect,
   type Progress,
   type Report,
+  type RequestDescription,
   type Target,
 } from '../check/check.ts';
-import { checkUsage, readCheckArguments, type CheckArguments } from './check-arguments.ts';
-import { readRequestFile } from './request-file.ts';
+import { checkUsage, parseCheckWords, readCheckArguments, type CheckArguments } from './check-arguments.ts';
+import { configFileName, overrideByWords, readConfigFile, type Config, type Variables } from './config-file.ts';
+import { openEffect, type OpenEffect } from './open-effect.ts';
+import { readRequest, readRequestFile } from './request-file.ts';
 import type { Terminal } from './terminal.ts';
 
 type ExitCode = 0 | 1 | 2;
 type Asked = Extract<CheckArguments, { ask: 'check' }>;
 
+/** Where the command is called. */
+export interface Surroundings {
+  readonly directory: string;
+  readonly variables: Variables;
+}
+
 /** `semel check`. Exit codes: 0 all passed that was tried, 1 a check failed, 2 it could not run. */
-export async function checkCommand(words: readonly string[], terminal: Terminal): Promise<ExitCode> {
+export async function checkCommand(
+  words: readonly string[],
+  terminal: Terminal,
+  surroundings: Surroundings = { directory: process.cwd(), variables: process.env },
+): Promise<ExitCode> {
   try {
-    const asked = readCheckArguments(words);
-    if (asked.ask === 'check') return await run(asked, terminal);
+    const typed = parseCheckWords(words);
+    const isForHelp = typed.options.help === true;
+    const config = isForHelp ? undefined : await findConfig(typed.url, typed.options.config, surroundings);
+    const asked = readCheckArguments(config === undefined ? typed : overrideByWords(config, typed));
+    if (asked.ask === 'check') return await prepare(asked, config, terminal);
     terminal.print(checkUsage);
     return 0;
   } catch (error) {
@@ -33,46 +50,82 @@ export async function checkCommand(words: readonly string[], terminal: Terminal)
   }
 }
 
-async function run(asked: Asked, terminal: Terminal): Promise<ExitCode> {
-  const request = asked.requestFile === undefined ? {} : await readRequestFile(asked.requestFile);
-  const { keyHeader } = asked;
-  const target = describeTarget(asked.url, request, {
-    headers: asked.headers,
-    ...(keyHeader === undefined ? {} : { keyHeader }),
-  });
-  const effect = effectOf(asked, target);
-  terminal.tell(planOf(asked, target));
-  if (!(await isAllowed(asked, target, terminal))) return 2;
+async function findConfig(
+  url: string | undefined,
+  path: string | undefined,
+  { directory, variables }: Surroundings,
+): Promise<Config | undefined> {
+  if (path !== undefined) return readConfigFile(path, variables);
+  const usual = join(directory, configFileName);
+  if (url !== undefined || !(await isThere(usual))) return undefined;
+  return readConfigFile(usual, variables);
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function prepare(asked: Asked, config: Config | undefined, terminal: Terminal): Promise<ExitCode> {
+  const request = await requestOf(asked, config);
+  const { keyHeader, headers } = asked;
+  const target = describeTarget(asked.url, request, { headers, ...(keyHeader === undefined ? {} : { keyHeader }) });
+  const counted = asked.effect === undefined ? undefined : await openEffect(asked.effect, headers, target);
+  try {
+    terminal.tell(planOf(asked, target, counted, config));
+    if (!(await isAllowed(asked, target, counted, terminal))) return 2;
+    return await run(asked, target, counted, terminal);
+  } finally {
+    await counted?.close();
+  }
+}
+
+async function requestOf({ requestFile }: Asked, config: Config | undefined): Promise<RequestDescription> {
+  if (requestFile !== undefined) return readRequestFile(requestFile);
+  return config?.request === undefined ? {} : readRequest(config.request, config.path);
+}
+
+async function run(
+  asked: Asked,
+  target: Target,
+  counted: OpenEffect | undefined,
+  terminal: Terminal,
+): Promise<ExitCode> {
+  const { only, skip, seed, limits, profile, jsonFile, junitFile } = asked;
+  // Before anything is sent, lest a run of minutes ends in nothing; and what an earlier one left is not taken for the report of this one.
+  await writeFiles([jsonFile, ''], [junitFile, '']);
   const controller = new AbortController();
   const ignoreInterrupts = terminal.onInterrupt(() => controller.abort());
   try {
-    const { only, skip, seed, limits } = asked;
     const onProgress = (progress: Progress): void => terminal.tell(describeProgress(progress));
-    const report = await check(target, { effect, only, skip, seed, limits, signal: controller.signal, onProgress });
+    const { signal } = controller;
+    const effect = counted?.effect;
+    const report = await check(target, { effect, profile, only, skip, seed, limits, signal, onProgress });
     terminal.print(formatReport(report));
-    if (asked.jsonFile !== undefined) await writeReport(asked.jsonFile, report);
+    await writeFiles([jsonFile, `${JSON.stringify(report, null, 2)}\n`], [junitFile, formatJunit(report)]);
     return exitCodeOf(report);
   } finally {
     ignoreInterrupts();
   }
 }
 
-function effectOf({ effect, headers, effectHeaders }: Asked, { url }: Target): Effect | undefined {
-  if (effect === undefined) return undefined;
-  // What identifies the caller to the endpoint is nobody else's business.
-  const isSameOrigin = URL.parse(effect.url)?.origin === url.origin;
-  return countByGet(effect.url, effect.path, { headers: { ...(isSameOrigin ? headers : {}), ...effectHeaders } });
-}
-
-function planOf({ effect, only, skip, profile, limits }: Asked, { method, url, body, headers, keyHeader }: Target): string {
+function planOf(
+  { only, skip, profile, limits }: Asked,
+  { method, url, body, headers, keyHeader }: Target,
+  counted: OpenEffect | undefined,
+  config: Config | undefined,
+): string {
   const { ratePerSecondMax, concurrencyMax } = { ...defaultLimits, ...limits };
   const names = headers.map(([name]) => name);
-  const counted =
-    effect === undefined ? 'not counted: most checks are not tried' : `${effect.path} of GET ${effect.url}`;
   const checks = chooseChecks({ only, skip, profile }, { method });
   return [
+    ...(config === undefined ? [] : [`as in    ${config.path}`]),
     `sends    ${method} ${url.href} with ${body.length} bytes and ${[...names, keyHeader].join(', ')}, again and again`,
-    `effects  ${counted}`,
+    `effects  ${counted?.shown ?? 'not counted: most checks are not tried'}`,
     `bounds   ${ratePerSecondMax} requests a second on average, ${concurrencyMax} at once`,
     `checks   ${checks.map(({ name }) => name).join(', ')}`,
     '',
@@ -80,8 +133,13 @@ function planOf({ effect, only, skip, profile, limits }: Asked, { method, url, b
   ].join('\n');
 }
 
-async function isAllowed({ effect, yes }: Asked, { url }: Target, terminal: Terminal): Promise<boolean> {
-  const hosts = [url, ...(effect === undefined ? [] : [new URL(effect.url)])].map(({ hostname }) => hostname);
+async function isAllowed(
+  { yes }: Asked,
+  { url }: Target,
+  counted: OpenEffect | undefined,
+  terminal: Terminal,
+): Promise<boolean> {
+  const hosts = counted?.hostname === undefined ? [url.hostname] : [url.hostname, counted.hostname];
   const foreign = [...new Set(hosts.filter((host) => !isLoopback(host)))];
   if (yes || foreign.length === 0) return true;
   if (terminal.confirm === undefined) {
@@ -96,7 +154,13 @@ async function isAllowed({ effect, yes }: Asked, { url }: Target, terminal: Term
 }
 
 function isLoopback(hostname: string): boolean {
-  return hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname) || /^(.+\.)?localhost$/.test(hostname);
+  // A database may have the path of a socket, in an address with escapes.
+  return (
+    hostname === '[::1]' ||
+    hostname.toLowerCase().startsWith('%2f') ||
+    /^127(\.\d+){3}$/.test(hostname) ||
+    /^(.+\.)?localhost$/.test(hostname)
+  );
 }
 
 function describeProgress(progress: Progress): string {
@@ -110,11 +174,16 @@ function describeProgress(progress: Progress): string {
   }
 }
 
-async function writeReport(path: string, report: Report): Promise<void> {
-  try {
-    await writeFile(path, `${JSON.stringify(report, null, 2)}\n`);
-  } catch (error) {
-    throw new InvalidInputError(`${path} cannot be written: ${error instanceof Error ? error.message : String(error)}`);
+async function writeFiles(...files: readonly (readonly [path: string | undefined, content: string])[]): Promise<void> {
+  for (const [path, content] of files) {
+    if (path === undefined) continue;
+    try {
+      await writeFile(path, content);
+    } catch (error) {
+      throw new InvalidInputError(
+        `${path} cannot be written: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    }
   }
 }
 

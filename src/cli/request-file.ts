@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { InvalidInputError, type RequestDescription } from '../check/check.ts';
 
-const members = ['method', 'headers', 'body', 'bodyFile', 'otherBody', 'otherBodyFile'];
+export const requestMembers = ['method', 'headers', 'body', 'bodyFile', 'otherBody', 'otherBodyFile'];
 
 /** @throws InvalidInputError for anything but what `semel check --help` says of the file */
 export async function readRequestFile(path: string): Promise<RequestDescription> {
@@ -13,11 +13,17 @@ export async function readRequestFile(path: string): Promise<RequestDescription>
   } catch {
     throw new InvalidInputError(`${path} is not JSON`);
   }
+  return readRequest(document, path);
+}
+
+/** As `readRequestFile`, of a document that is in the file at the path. @throws InvalidInputError */
+export async function readRequest(document: unknown, path: string): Promise<RequestDescription> {
   if (typeof document !== 'object' || document === null || Array.isArray(document)) {
     throw new InvalidInputError(`${path} has no object in it`);
   }
-  const unknown = Object.keys(document).find((name) => !members.includes(name));
-  if (unknown !== undefined) throw new InvalidInputError(`${path} has ${unknown}; it can have ${members.join(', ')}`);
+  const unknown = Object.keys(document).find((name) => !requestMembers.includes(name));
+  if (unknown !== undefined)
+    throw new InvalidInputError(`${path} has ${unknown}; it can have ${requestMembers.join(', ')}`);
   const { method, headers, ...bodies }: Record<string, unknown> = { ...document };
   if (method !== undefined && typeof method !== 'string')
     throw new InvalidInputError(`"method" of ${path} is no string`);
@@ -30,7 +36,7 @@ export async function readRequestFile(path: string): Promise<RequestDescription>
 }
 
 function readHeaders(headers: unknown, path: string): Readonly<Record<string, string>> {
-  if (typeof headers === 'object' && headers !== null) {
+  if (typeof headers === 'object' && headers !== null && !Array.isArray(headers)) {
     const entries = Object.entries(headers);
     if (entries.every((entry): entry is [string, string] => typeof entry[1] === 'string')) {
       return Object.fromEntries(entries);

@@ -9,6 +9,18 @@ const usage = `semel <command>
   check   whether an HTTP endpoint acts once, however often a request is sent: semel check --help
 `;
 
+// 1 would say that a check failed.
+process.on('uncaughtException', (error) => {
+  process.stderr.write(`${error.stack ?? error}\n`);
+  process.exit(2);
+});
+// Whoever reads the report through `head` is gone before its end; the files and the exit code are for others.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+
 const [command, ...words] = process.argv.slice(2);
 switch (command) {
   case 'check':

@@ -1,0 +1,23 @@
+import { randomUUID } from 'node:crypto';
+import { Shop, type Result } from './shop.harness.ts';
+
+/** Tells another system of each order, without waiting for it; perhaps more than once. */
+export class CallingShop extends Shop {
+  /** Where it calls. */
+  webhook = '';
+  readonly #deliveries: number;
+
+  constructor({ deliveries }: { readonly deliveries: number }) {
+    super();
+    this.#deliveries = deliveries;
+  }
+
+  protected override async act(): Promise<Result> {
+    const result = await super.act();
+    const headers = { 'webhook-id': randomUUID() };
+    for (let sent = 0; sent < this.#deliveries; sent += 1) {
+      void fetch(this.webhook, { method: 'POST', headers, body: result.body });
+    }
+    return result;
+  }
+}
