@@ -23,7 +23,8 @@ async function checkSemel(profile: 'semel' | 'ietf', onDuplicate: 'wait' | 'refu
     { onDuplicate, ...(onDuplicate === 'accept' ? { operationUrl: (key) => `/operations/${key}` } : {}) },
   );
   const count = async () => Response.json({ orders: (await store.read((tx) => tx.get(['orders']))) ?? 0 });
-  const server = createServer(getRequestListener((request) => (request.method === 'GET' ? count() : place(request))));
+  const listener = getRequestListener((request) => (request.method === 'GET' ? count() : place(request)));
+  const server = createServer((incoming, outgoing) => void listener(incoming, outgoing));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(async () => {
     server.closeAllConnections();

@@ -63,7 +63,7 @@ describe('the schema of semel-check.json', () => {
     const document = fc.oneof(
       fc.dictionary(fc.constantFrom(...configNames, 'other', 'toString'), value, { maxKeys: 3 }),
       fc.record({
-        request: fc.dictionary(fc.constantFrom(...requestMembers.filter((name) => !/File$/.test(name)), 'x'), value),
+        request: fc.dictionary(fc.constantFrom(...requestMembers.filter((name) => !name.endsWith('File')), 'x'), value),
       }),
     );
     await fc.assert(

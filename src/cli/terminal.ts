@@ -17,7 +17,10 @@ export interface Terminal {
 export const processTerminal: Terminal = {
   print: (text) => void process.stdout.write(text),
   tell: (text) => void process.stderr.write(text),
-  confirm: process.stdin.isTTY && process.stderr.isTTY ? confirm : undefined,
+  confirm:
+    process.stdin.isTTY && process.stderr.isTTY
+      ? (question) => confirm(question, process.stdin, process.stderr)
+      : undefined,
   onInterrupt(act) {
     const signals = ['SIGINT', 'SIGTERM'] as const;
     const stop = (): void => signals.forEach((signal) => process.off(signal, onSignal));
@@ -30,12 +33,18 @@ export const processTerminal: Terminal = {
   },
 };
 
-async function confirm(question: string): Promise<boolean> {
-  const lines = createInterface({ input: process.stdin, output: process.stderr });
-  // Ctrl-C and Ctrl-D close it, and its question is never answered then.
+/** Anything but yes is no: so are Ctrl-C and the end of the input. */
+export async function confirm(
+  question: string,
+  input: NodeJS.ReadableStream,
+  output: NodeJS.WritableStream,
+): Promise<boolean> {
+  const lines = createInterface({ input, output });
+  // At either of them some versions of Node.js reject, and others leave the question unanswered for ever.
   const closed = once(lines, 'close').then(() => '');
+  const answered = lines.question(`${question} [y/N] `).catch(() => '');
   try {
-    return /^y(es)?$/i.test((await Promise.race([lines.question(`${question} [y/N] `), closed])).trim());
+    return /^y(es)?$/i.test((await Promise.race([answered, closed])).trim());
   } finally {
     lines.close();
   }
