@@ -181,6 +181,16 @@ describe.for(projects)('a project with $name', (project) => {
   };
 });
 
+test.for(nodes)('a count in PostgreSQL says on Node.js $version that it needs pg', async ({ node }) => {
+  const [plain] = projects;
+  if (plain === undefined) throw new Error('there is no project');
+  const program = `import { check, countBySql, describeTarget } from 'semel/check';
+    const effect = countBySql('SELECT 1', 'postgres://127.0.0.1:1/shop');
+    console.log((await check(describeTarget('http://127.0.0.1:1/', {}), { effect })).reason);`;
+  const printed = await run(node, ['--input-type=module', '--eval', program], projectDirectory(plain));
+  expect(printed).toContain('a count in PostgreSQL needs the package pg: npm install pg');
+});
+
 const order = {
   method: 'POST',
   headers: {

@@ -8,13 +8,16 @@ import { text } from 'node:stream/consumers';
 import { allChecks } from 'semel/check';
 import { expect, onTestFinished, test } from 'vitest';
 
+/** Of the profile. */
+const ownChecks = 4;
+
 const repository = join(import.meta.dirname, '..', '..');
 const start = (script: string, ...words: readonly string[]) =>
   spawn(process.execPath, ['--conditions=semel-source', join(repository, script), ...words], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
 
-test('semel check passes our own service in full', async () => {
+test('semel check passes our own service in full, by the profile of its own contract, too', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'semel-check-'));
   const service = start(
     'service/src/main.ts',
@@ -45,9 +48,18 @@ test('semel check passes our own service in full', async () => {
   const otherBody = { mutations: [cup, { set: { key: 'sugar', value: true } }] };
   writeFileSync(request, JSON.stringify({ body: { mutations: [cup], reads: ['cups'] }, otherBody }));
   const count = ['--effect', `${url}/v1/kv/cups`, '--path', '$.value'];
-  const checker = start('src/cli/semel.ts', 'check', `${url}/v1/transactions`, '--request', request, ...count);
+  const checker = start(
+    'src/cli/semel.ts',
+    'check',
+    `${url}/v1/transactions`,
+    '--request',
+    request,
+    ...count,
+    '--profile',
+    'semel',
+  );
   const [printed, told] = await Promise.all([text(checker.stdout), text(checker.stderr), once(checker, 'exit')]);
-  expect(printed, told).toContain(`\n${allChecks.length} passed, 0 failed, 0 not tried\n`);
+  expect(printed, told).toContain(`\n${allChecks.length + ownChecks} passed, 0 failed, 0 not tried\n`);
   expect(checker.exitCode).toBe(0);
 });
 
