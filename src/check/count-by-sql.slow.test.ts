@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -77,12 +77,17 @@ describe('countBySql in PostgreSQL', () => {
 
   test('ends a query that takes too long, and a database that does not answer', async () => {
     const bounds = { answerMsMax: 200 };
+    const sockets: Socket[] = [];
     await expect(countOnce('SELECT 1 FROM pg_sleep(60)', postgres.url, bounds)).rejects.toThrow(
       /statement timeout|not done within 200 ms/,
     );
-    const silent = createServer(() => undefined);
+    // It takes connections, and hears not even that they end.
+    const silent = createServer({ allowHalfOpen: true }, (socket) => sockets.push(socket));
     await once(silent.listen(0, '127.0.0.1'), 'listening');
-    onTestFinished(() => void silent.close());
+    onTestFinished(() => {
+      for (const socket of sockets) socket.destroy();
+      silent.close();
+    });
     const { port } = silent.address() as AddressInfo;
     await expect(countOnce('SELECT 1', `postgres://127.0.0.1:${port}/shop`, bounds)).rejects.toMatchObject({
       code: 'CANNOT_RUN',

@@ -1,35 +1,51 @@
+import { Socket } from 'node:net';
 import type { Client, Query } from 'pg';
 import { CannotRunError } from '../check-error.ts';
 import { rowsMax, type Rows, type SqlReader } from './rows.ts';
 
-/**
- * By `pg`, which only those need who count so. One connection, opened by the first query.
- */
+interface Session {
+  readonly client: Client;
+  readonly socket: Socket;
+  /** Between two queries. */
+  isIdle: boolean;
+}
+
+/** By `pg`, which only they need who count so. One connection, opened by the first query. */
 export function readPostgres(url: string, queryMsMax: number): SqlReader {
-  let opened: Client | undefined;
-  const close = async (): Promise<void> => {
-    const client = opened;
-    opened = undefined;
-    await client?.end();
+  let session: Session | undefined;
+  const open = async (client: Client, socket: Socket): Promise<Session> => {
+    const opened = { client, socket, isIdle: false };
+    session = opened;
+    // A connection that breaks while nobody uses it: the next query opens another.
+    client.on('error', () => {
+      if (session === opened) session = undefined;
+    });
+    await client.connect();
+    return opened;
   };
   return {
     async query(text) {
       const pg = await loadPg();
-      if (opened === undefined) {
-        const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: queryMsMax });
-        // A connection that breaks while nobody uses it: the next query opens another.
-        client.on('error', () => {
-          if (opened === client) opened = undefined;
-        });
-        opened = client;
-        await client.connect();
-      }
-      await opened.query(`${begin}; SET LOCAL statement_timeout = ${Math.ceil(queryMsMax)}`);
-      const rows = await readRows(opened, pg.Query, text);
-      await opened.query('ROLLBACK');
+      const socket = new Socket();
+      const config = { connectionString: url, connectionTimeoutMillis: queryMsMax, stream: () => socket };
+      const using = session ?? (await open(new pg.Client(config), socket));
+      using.isIdle = false;
+      await using.client.query(`${begin}; SET LOCAL statement_timeout = ${Math.ceil(queryMsMax)}`);
+      const rows = await readRows(using.client, pg.Query, text);
+      await using.client.query('ROLLBACK');
+      using.isIdle = true;
       return rows;
     },
-    close,
+    async close() {
+      if (session === undefined) return;
+      const { client, socket, isIdle } = session;
+      session = undefined;
+      // A goodbye to who listens. A host that is gone would never answer it, nor end what runs there.
+      if (!isIdle) return void socket.destroy();
+      const ended = client.end();
+      socket.destroySoon();
+      await ended;
+    },
   };
 }
 

@@ -13,7 +13,7 @@ export function readSqlite(file: string): SqlReader {
   let child: ChildProcess | undefined;
   return {
     async query(text) {
-      child ??= startReader(file);
+      if (child?.connected !== true) child = startReader(file);
       const reply = nextReply(child);
       child.send(text);
       const answered = await reply;
@@ -71,6 +71,8 @@ const serveQueries = `
       database.close();
     }
   };
+  // Ctrl-C is for the one who counts: it decides what becomes of the run.
+  process.on('SIGINT', () => undefined);
   process.on('message', (text) => {
     try {
       process.send({ values: query(text).map((value) => (typeof value === 'bigint' ? String(value) : value)) });
