@@ -89,6 +89,20 @@ describe('a profile', () => {
     expect(report.results).toMatchObject([{ result: 'not-tried', why: expect.stringContaining('waits for it') }]);
   });
 
+  test('does not take a server that is busy for one that answers duplicates so', async () => {
+    class Busy extends Shop {
+      #requests = 0;
+
+      override async handle(order: Order): Promise<void> {
+        this.#requests += 1;
+        if (this.#requests % 3 !== 0) return super.handle(order);
+        return this.answer(order, { status: 429, headers: { 'retry-after': '0' }, body: '' });
+      }
+    }
+    const report = await checkShop(new Busy({ inFlight: 409 }), { profile: 'stripe', only: ['profile-in-flight'] });
+    expect(outcomes(report, 'pass'), formatReport(report)).toEqual(['profile-in-flight']);
+  });
+
   test('is one of three, and its checks are there with it alone', async () => {
     expect(profileNames).toEqual(['semel', 'ietf', 'stripe']);
     await expect(checkShop(new Shop(), { profile: 'mine' })).rejects.toThrow('there is no profile mine');

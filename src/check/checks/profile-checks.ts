@@ -35,6 +35,9 @@ function mismatchAnswer(profile: string, demand: Demand): Check {
 const rounds = 5;
 const duplicatesAtOnce = 8;
 
+/** Whoever is turned away by these was not seen to be a duplicate. */
+const busyStatuses = [429, 503];
+
 function inFlightAnswer(profile: string, demand: Profile['inFlight']): Check {
   return {
     name: 'profile-in-flight',
@@ -53,7 +56,9 @@ function inFlightAnswer(profile: string, demand: Profile['inFlight']): Check {
         const exchanges = await probe.sendAtOnce(sending, copies);
         const refusals = exchanges.filter(
           (exchange) =>
-            exchange.outcome === 'unanswered' || !isSuccess(exchange.answer) || probe.isInProgress(exchange.answer),
+            exchange.outcome === 'answered' &&
+            !busyStatuses.includes(exchange.answer.status) &&
+            (!isSuccess(exchange.answer) || probe.isInProgress(exchange.answer)),
         );
         const wrong = refusals.find((exchange) => !meets(exchange, demand));
         if (wrong !== undefined) {

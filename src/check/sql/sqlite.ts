@@ -23,7 +23,7 @@ export function readSqlite(file: string): SqlReader {
     async close() {
       const running = child;
       child = undefined;
-      if (running === undefined || running.exitCode !== null || running.signalCode !== null) return;
+      if (running?.connected !== true) return;
       const exit = once(running, 'exit');
       running.kill('SIGKILL');
       await exit;
