@@ -174,6 +174,12 @@ describe('countBySql in SQLite', () => {
     });
   });
 
+  test('says so where Node.js was built without it', async () => {
+    vi.stubEnv('NODE_OPTIONS', '--no-experimental-sqlite');
+    onTestFinished(() => void vi.unstubAllEnvs());
+    await expect(countOnce('SELECT 1', shopFile().url)).rejects.toThrow('has no node:sqlite; take a build of 22.12');
+  });
+
   test('makes no file where there is none', async () => {
     await expect(countOnce('SELECT 1', `${shopFile().url}-none`)).rejects.toThrow('unable to open database file');
   });

@@ -75,6 +75,7 @@ const ietf: Profile = {
   replay: undefined,
 };
 
+/** Of its API v1; v2 replays in another way. It documents the type of the error at a mismatch, not the status; 400 is what is seen. */
 const stripePage = 'docs.stripe.com/api/idempotent_requests';
 
 const stripe: Profile = {

@@ -57,7 +57,7 @@ const serveQueries = `
   const [file, rowsMax] = process.argv.slice(1);
   const sqlite = process.getBuiltinModule('node:sqlite');
   const query = (text) => {
-    if (sqlite === undefined) throw new Error('Node.js ' + process.versions.node + ' has no node:sqlite; take 22.12 or newer');
+    if (sqlite === undefined) throw new Error('Node.js ' + process.versions.node + ' has no node:sqlite; take a build of 22.12 or newer that has it');
     const database = new sqlite.DatabaseSync(file, { readOnly: true });
     try {
       // A writer holds the lock for a moment.
