@@ -19,7 +19,9 @@ test('README.md has a row for each door, with its peer and a page that speaks of
   expect([...rows.keys()].toSorted()).toEqual(doors.toSorted());
   const silent = [...rows].filter(([door, { page }]) => !read(page).includes(`\`${door}\``));
   expect(silent).toEqual([]);
-  const needed = [...rows.values()].flatMap(({ needs }) => [...needs.matchAll(/`([^`]+)`/g)].map(([, name]) => name));
+  const needed = [...rows.values()].flatMap(({ needs }) =>
+    [...needs.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name),
+  );
   expect(needed.toSorted()).toEqual(Object.keys(manifest.peerDependencies ?? {}).toSorted());
 });
 

@@ -61,7 +61,7 @@ describe('countBySql in PostgreSQL', () => {
   test.for([
     ['SELECT 1.5', 'a count is a whole number, and the query answered "1.5"'],
     ['SELECT NULL', 'and the query answered null'],
-    ['SELECT', 'and the query answered undefined'],
+    ['SELECT', 'and the query answered nothing'],
     [`SELECT 'many'`, 'and the query answered "many"'],
     ['SELECT 9007199254740993', 'and the query answered "9007199254740993"'],
     ['SELECT 1 WHERE false', 'answered none'],

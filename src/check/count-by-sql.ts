@@ -99,7 +99,7 @@ function countIn(values: readonly unknown[]): number {
   const isWhole = typeof value === 'number' || (typeof value === 'string' && /^-?\d+(\.0+)?$/.test(value));
   const count = Number(value);
   if (isWhole && Number.isSafeInteger(count)) return count;
-  throw new CannotRunError(
-    `a count is a whole number, and the query answered ${String(JSON.stringify(value)).slice(0, 80)}`,
-  );
+  // A row may have no columns.
+  const found = value === undefined ? 'nothing' : JSON.stringify(value).slice(0, 80);
+  throw new CannotRunError(`a count is a whole number, and the query answered ${found}`);
 }
