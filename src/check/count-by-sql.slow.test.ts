@@ -7,8 +7,9 @@ import { DatabaseSync } from 'node:sqlite';
 import { check, countBySql, describeTarget, formatReport } from 'semel/check';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { realEnvironment } from '../client/environment.ts';
+import { BookingShop } from './booking-shop.harness.ts';
 import { limits, outcomes } from './check-shop.harness.ts';
-import { serve, Shop, type Result } from './shop.harness.ts';
+import { serve } from './shop.harness.ts';
 import { startPostgres, type PostgresServer } from './sql/postgres-server.harness.ts';
 
 const only = ['fresh-key', 'sequential-duplicates', 'concurrent-duplicates', 'missing-key'];
@@ -19,22 +20,6 @@ async function countOnce(query: string, database: string, options = {}): Promise
     return await effect.count({ environment: realEnvironment, signal: new AbortController().signal });
   } finally {
     await effect.close();
-  }
-}
-
-/** Writes each order down where SQL can count it. */
-class Booking extends Shop {
-  readonly #insert: () => unknown;
-
-  constructor(insert: () => unknown) {
-    super();
-    this.#insert = insert;
-  }
-
-  protected override async act(): Promise<Result> {
-    const result = await super.act();
-    await this.#insert();
-    return result;
   }
 }
 
@@ -125,7 +110,7 @@ describe('countBySql in PostgreSQL', () => {
   });
 
   test('counts the orders of a shop', async () => {
-    const { orders } = await serve(new Booking(() => postgres.run('INSERT INTO orders DEFAULT VALUES')));
+    const { orders } = await serve(new BookingShop(() => postgres.run('INSERT INTO orders DEFAULT VALUES')));
     const effect = countBySql('SELECT count(*) FROM orders', postgres.url);
     onTestFinished(() => effect.close());
     const report = await check(describeTarget(orders, { body: { cups: 2 } }), {
@@ -191,7 +176,7 @@ describe('countBySql in SQLite', () => {
 
   test('counts the orders of a shop', async () => {
     const { url, database } = shopFile();
-    const { orders } = await serve(new Booking(() => database.exec('INSERT INTO orders DEFAULT VALUES')));
+    const { orders } = await serve(new BookingShop(() => database.exec('INSERT INTO orders DEFAULT VALUES')));
     const effect = countBySql('SELECT count(*) FROM orders', url);
     onTestFinished(() => effect.close());
     const report = await check(describeTarget(orders, { body: { cups: 2 } }), { effect, limits, only });

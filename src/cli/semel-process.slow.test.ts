@@ -4,15 +4,19 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
+import { DatabaseSync } from 'node:sqlite';
 import { text } from 'node:stream/consumers';
 import type { Report } from 'semel/check';
 import { expect, onTestFinished, test } from 'vitest';
+import { BookingShop } from '../check/booking-shop.harness.ts';
 import { serve, Shop } from '../check/shop.harness.ts';
+import { startPostgres } from '../check/sql/postgres-server.harness.ts';
 
 const command = join(import.meta.dirname, 'semel.ts');
-const start = (words: readonly string[], flags: readonly string[] = []) =>
+const start = (words: readonly string[], flags: readonly string[] = [], options: { detached?: boolean } = {}) =>
   spawn(process.execPath, ['--conditions=semel-source', ...flags, command, ...words], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    ...options,
   });
 
 /** Resolves when the process has said so on standard error. */
@@ -26,15 +30,15 @@ function said(child: ReturnType<typeof start>, words: string): Promise<void> {
   });
 }
 
-function reportFile(): string {
+function scratch(): string {
   const directory = mkdtempSync(join(tmpdir(), 'semel-cli-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
-  return join(directory, 'report.json');
+  return directory;
 }
 
 async function startRun() {
   const { orders, count } = await serve(new Shop());
-  const json = reportFile();
+  const json = join(scratch(), 'report.json');
   const quick = ['--quiet', '0.015', '--rate', '100000'];
   return { json, child: start(['check', orders, '--effect', count, '--path', '$.orders', '--json', json, ...quick]) };
 }
@@ -61,6 +65,41 @@ test('semel check writes its files and exits as usual when nobody reads its repo
   const report: Report = JSON.parse(readFileSync(json, 'utf8'));
   expect(report.ending).toBe('complete');
 });
+
+test.for(['sqlite', 'postgres'] as const)(
+  'semel check counts by SQL in %s, and ends when it is done, and at the Ctrl-C of a terminal',
+  async (kind) => {
+    const { database, insert } = await (kind === 'sqlite' ? openSqlite() : openPostgres());
+    const { orders } = await serve(new BookingShop(insert));
+    const words = ['--effect-sql', 'SELECT count(*) FROM orders', '--database', database, '--quiet', '0.015'];
+    const done = start(['check', orders, ...words, '--only', 'fresh-key']);
+    const [printed] = await Promise.all([text(done.stdout), once(done, 'exit')]);
+    expect(printed).toContain('1 passed, 0 failed, 0 not tried');
+
+    const interrupted = start(['check', orders, ...words], [], { detached: true });
+    const ended = Promise.all([text(interrupted.stdout), once(interrupted, 'exit')]);
+    await said(interrupted, '\n1/');
+    // To the whole group, as a terminal sends it.
+    process.kill(-(interrupted.pid ?? 0), 'SIGINT');
+    expect((await ended)[0]).toContain('interrupted: what comes after was not tried');
+    expect(interrupted.exitCode).toBe(2);
+  },
+);
+
+function openSqlite() {
+  const file = join(scratch(), 'shop.db');
+  const database = new DatabaseSync(file);
+  onTestFinished(() => database.close());
+  database.exec('CREATE TABLE orders (id INTEGER PRIMARY KEY)');
+  return { database: `sqlite:${file}`, insert: () => database.exec('INSERT INTO orders DEFAULT VALUES') };
+}
+
+async function openPostgres() {
+  const postgres = await startPostgres();
+  onTestFinished(() => postgres.stop());
+  await postgres.run('CREATE TABLE orders (id bigserial PRIMARY KEY)');
+  return { database: postgres.url, insert: () => postgres.run('INSERT INTO orders DEFAULT VALUES') };
+}
 
 test('semel exits with 2, which blames no endpoint, when it fails itself', async () => {
   const defect = 'data:text/javascript,process.stdout.write = () => { throw new Error("no luck"); }';
