@@ -49,7 +49,7 @@ export function readPostgres(url: string, queryMsMax: number): SqlReader {
   };
 }
 
-/** The query cannot leave it: the extended protocol takes one statement at a time. */
+/** The query cannot leave it: the extended protocol, which pg has since 8.12, takes one statement at a time. */
 const begin = 'BEGIN TRANSACTION READ ONLY';
 
 function readRows(client: Client, QueryOfPg: typeof Query, text: string): Promise<Rows> {
