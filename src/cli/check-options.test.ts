@@ -63,7 +63,9 @@ describe('checkCommand', () => {
   test('takes a request that is in the file', async () => {
     const { orders } = await serve(new Shop());
     const directory = scratch();
-    const config = { url: orders, request: { method: 'PUT', body: 'tea' }, only: ['replay-equality'], rate: 100_000 };
+    writeFileSync(join(directory, 'tea.txt'), 'tea');
+    const request = { method: 'PUT', bodyFile: 'tea.txt' };
+    const config = { url: orders, request, only: ['replay-equality'], rate: 100_000 };
     writeFileSync(join(directory, 'semel-check.json'), JSON.stringify(config));
     const { terminal, told } = listen();
     expect(await checkCommand([], terminal, { directory, variables: {} })).toBe(0);
