@@ -1,10 +1,18 @@
 import { clientGone, requestCut, responseLost } from './checks/broken-connections.ts';
 import { concurrentDuplicates } from './checks/concurrent-duplicates.ts';
 import { conflictLeaksNothing } from './checks/conflict-leaks-nothing.ts';
+import {
+  failedActsNever,
+  failedRetriesAgree,
+  faultGoneActsOnce,
+  faultGoneSucceeds,
+} from './checks/failed-executions.ts';
 import { freshKey } from './checks/fresh-key.ts';
 import { keyForms, longKeys } from './checks/key-forms.ts';
 import { mismatchExecutesNothing, mismatchKeepsResult, mismatchRefused } from './checks/mismatch.ts';
 import { missingKey } from './checks/missing-key.ts';
+import { mismatchMethod, mismatchPath, mismatchQuery, otherEndpoint } from './checks/other-operation.ts';
+import { otherTenantActs, otherTenantLearnsNothing } from './checks/other-tenant.ts';
 import { replayEquality } from './checks/replay-equality.ts';
 import { sequentialDuplicates } from './checks/sequential-duplicates.ts';
 import type { Check } from './rule.ts';
@@ -19,6 +27,16 @@ export const allChecks: readonly Check[] = [
   mismatchRefused,
   mismatchKeepsResult,
   conflictLeaksNothing,
+  mismatchQuery,
+  mismatchPath,
+  mismatchMethod,
+  otherEndpoint,
+  otherTenantActs,
+  otherTenantLearnsNothing,
+  failedActsNever,
+  failedRetriesAgree,
+  faultGoneActsOnce,
+  faultGoneSucceeds,
   responseLost,
   requestCut,
   clientGone,

@@ -1,4 +1,4 @@
-import { Shop, type Result } from './shop.harness.ts';
+import { Shop, type Order, type Result } from './shop.harness.ts';
 
 /** Writes each order down where SQL can count it. */
 export class BookingShop extends Shop {
@@ -9,8 +9,8 @@ export class BookingShop extends Shop {
     this.#insert = insert;
   }
 
-  protected override async act(): Promise<Result> {
-    const result = await super.act();
+  protected override async act(order: Order): Promise<Result> {
+    const result = await super.act(order);
     await this.#insert();
     return result;
   }

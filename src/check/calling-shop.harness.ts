@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { Shop, type Result } from './shop.harness.ts';
+import { Shop, type Order, type Result } from './shop.harness.ts';
 
 /** Tells another system of each order, without waiting for it; perhaps more than once. */
 export class CallingShop extends Shop {
@@ -12,8 +12,8 @@ export class CallingShop extends Shop {
     this.#deliveries = deliveries;
   }
 
-  protected override async act(): Promise<Result> {
-    const result = await super.act();
+  protected override async act(order: Order): Promise<Result> {
+    const result = await super.act(order);
     const headers = { 'webhook-id': randomUUID() };
     for (let sent = 0; sent < this.#deliveries; sent += 1) {
       void fetch(this.webhook, { method: 'POST', headers, body: result.body });

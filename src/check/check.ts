@@ -28,10 +28,13 @@ export { formatReport, type CheckResult, type Report } from './report.ts';
 export type { Check, Rule } from './rule.ts';
 export { describeTarget, type RequestDescription, type Target, type TargetOptions } from './target.ts';
 export { countByWebhook, type WebhookCounter, type WebhookOptions } from './count-by-webhook.ts';
+export type { VariationDescription, VariationsDescription } from './variations.ts';
 
 export interface CheckOptions {
   /** Counts how often the operation acted. Without one the checks that need it are not tried. */
   readonly effect?: Effect | undefined;
+  /** The count as the other tenant sees it, where each sees its own effects alone. */
+  readonly otherEffect?: Effect | undefined;
   /** Names of checks; all by default. */
   readonly only?: readonly string[] | undefined;
   readonly skip?: readonly string[] | undefined;
@@ -60,7 +63,7 @@ export type Progress =
  * @throws InvalidInputError where a name is that of no check, or a limit is none
  */
 export async function check(target: Target, options: CheckOptions = {}): Promise<Report> {
-  const { effect, profile, environment = realEnvironment, onProgress = () => undefined } = options;
+  const { effect, otherEffect, profile, environment = realEnvironment, onProgress = () => undefined } = options;
   const signal = options.signal ?? new AbortController().signal;
   // Each open connection listens to it, and Node.js takes that many for a leak.
   setMaxListeners(0, signal);
@@ -68,8 +71,10 @@ export async function check(target: Target, options: CheckOptions = {}): Promise
   const seed = options.seed ?? Math.floor(environment.random() * 2 ** 31);
   const chosen = chooseChecks(options, target);
   const pace = new Pace(limits.ratePerSecondMax, environment, signal);
-  const meter = effect === undefined ? undefined : new EffectMeter(effect, limits, pace, environment, signal);
-  const probe = new Probe({ target, meter, limits, pace, random: new Seeded(seed), environment, signal });
+  const meterOf = (counted: Effect | undefined): EffectMeter | undefined =>
+    counted === undefined ? undefined : new EffectMeter(counted, limits, pace, environment, signal);
+  const [meter, otherMeter] = [meterOf(effect), meterOf(otherEffect)];
+  const probe = new Probe({ target, meter, otherMeter, limits, pace, random: new Seeded(seed), environment, signal });
   const results: CheckResult[] = [];
   const report = (ending: Report['ending'], reason?: string): Report => {
     const { method, url } = target;

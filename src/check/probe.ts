@@ -1,17 +1,20 @@
 import { pause, type Environment } from '../client/environment.ts';
 import { retryAfterMs } from '../client/retry-after.ts';
-import { NotTriedError } from './check-error.ts';
+import { CannotRunError, NotTriedError } from './check-error.ts';
 import type { EffectMeter } from './effect-meter.ts';
 import type { Limits } from './limits.ts';
 import type { Pace } from './pace.ts';
 import type { Seeded } from './seeded.ts';
 import type { Target } from './target.ts';
+import type { Variation } from './variations.ts';
 import { bytesOf, connect, reasonOf, type Answer, type Connection, type Exchange, type Message } from './wire.ts';
 
 /** What is sent: one of the two payloads, under the values of the key's field as they go over the wire; none is no field. */
 export interface Sending {
   readonly keys: readonly string[];
   readonly payload: 'given' | 'other';
+  /** Sent in the place of the given request; with that payload, unless it has a body of its own. */
+  readonly variation?: Variation;
 }
 
 /** Something that a check did to the endpoint, so that its report can tell how to do it again. */
@@ -33,6 +36,8 @@ export type Settled =
 export interface ProbeOptions {
   readonly target: Target;
   readonly meter: EffectMeter | undefined;
+  /** Counts what the other tenant sees, if that is not what the first one sees. */
+  readonly otherMeter: EffectMeter | undefined;
   readonly limits: Limits;
   readonly pace: Pace;
   readonly random: Seeded;
@@ -50,16 +55,18 @@ export class Probe {
   /** What it answered then; a duplicate that is answered so is answered for good, even by 202. */
   usualStatus: number | undefined;
   readonly #meter: EffectMeter | undefined;
+  readonly #otherMeter: EffectMeter | undefined;
   readonly #pace: Pace;
   readonly #environment: Environment;
   readonly #signal: AbortSignal;
   #acts: Act[] = [];
 
-  constructor({ target, meter, limits, pace, random, environment, signal }: ProbeOptions) {
+  constructor({ target, meter, otherMeter, limits, pace, random, environment, signal }: ProbeOptions) {
     this.target = target;
     this.limits = limits;
     this.random = random;
     this.#meter = meter;
+    this.#otherMeter = otherMeter;
     this.#pace = pace;
     this.#environment = environment;
     this.#signal = signal;
@@ -93,15 +100,39 @@ export class Probe {
     return { keys: [key], payload: 'other' };
   }
 
+  varied(key: string, variation: Variation): Sending {
+    return { keys: [key], payload: 'given', variation };
+  }
+
   /** By how much the work raised the count. */
   async effectsOf(work: () => Promise<void>): Promise<number> {
     if (this.#meter === undefined) throw new Error('assertion failed: a check that counts says that it needs to');
     return this.#meter.during(work);
   }
 
+  /** By how much the work raised the count and the one that the other tenant sees, added up. */
+  async effectsOfBoth(work: () => Promise<void>): Promise<number> {
+    let actedThere = 0;
+    const acted = await this.effectsOf(async () => {
+      if (this.#otherMeter === undefined) return work();
+      actedThere = await this.#otherMeter.during(work).catch((error: unknown) => {
+        // That a count is not for everybody's eyes is no reason to end the run.
+        throw error instanceof CannotRunError ? new NotTriedError(`for the other tenant, ${error.message}`) : error;
+      });
+    });
+    return acted + actedThere;
+  }
+
+  /** Sends the request once, and again only if it was turned away because the endpoint is busy, which tells nothing of it. */
   async send(sending: Sending): Promise<Exchange> {
+    const exchange = await this.#sendUnnoted(sending);
+    if (exchange.outcome === 'answered' && isBusy(exchange.answer)) {
+      const settled = await this.settle(sending, isBusy);
+      if (settled.outcome === 'answered') return settled;
+      throw new NotTriedError(`the endpoint is busy: it was answered ${settled.seen}`);
+    }
     this.#acts.push({ act: 'send', sending, copies: 1 });
-    return this.#sendUnnoted(sending);
+    return exchange;
   }
 
   /** All copies begin at the same moment: their connections are open before the first byte is sent. */
@@ -121,12 +152,12 @@ export class Probe {
    * Repeats the request while the answer says that the operation is in progress, or that the server is busy, as a patient client
    * would, and heeds Retry-After.
    */
-  async settle(sending: Sending): Promise<Settled> {
+  async settle(sending: Sending, isPending = (answer: Answer) => this.isInProgress(answer)): Promise<Settled> {
     this.#acts.push({ act: 'send', sending, copies: 1 });
     const beganMs = this.#environment.monotonicMs();
     for (let delayMs = firstDelayMs; ; delayMs = Math.min(2 * delayMs, delayMsMax)) {
       const exchange = await this.#sendUnnoted(sending);
-      if (exchange.outcome === 'answered' && !this.isInProgress(exchange.answer)) return exchange;
+      if (exchange.outcome === 'answered' && !isPending(exchange.answer)) return exchange;
       const elapsedMs = this.#environment.monotonicMs() - beganMs;
       const askedMs =
         exchange.outcome === 'answered'
@@ -187,6 +218,7 @@ export class Probe {
 
   async #connect(): Promise<Connection | Extract<Exchange, { outcome: 'unanswered' }>> {
     this.#meter?.disturb();
+    this.#otherMeter?.disturb();
     try {
       return await connect(this.target.url, {
         environment: this.#environment,
@@ -210,13 +242,14 @@ export class Probe {
     return this.random.fraction() < 0.5 ? 'reset' : 'close';
   }
 
-  #messageOf({ keys, payload }: Sending): Message {
-    const { url, method, headers, body, otherBody, keyHeader } = this.target;
+  #messageOf({ keys, payload, variation }: Sending): Message {
+    const { body, otherBody, keyHeader } = this.target;
+    const { url, method, headers } = variation ?? this.target;
     return {
       url,
       method,
       headers: [...headers, ...keys.map((key) => [keyHeader, key] as const)],
-      body: payload === 'given' ? body : (otherBody ?? body),
+      body: variation?.body ?? (payload === 'given' ? body : (otherBody ?? body)),
     };
   }
 }
@@ -229,6 +262,11 @@ const delayMsMax = 2_000;
  * What is one of these for another reason is so at every repetition, and is then seen as that.
  */
 const inProgressStatuses: ReadonlySet<number> = new Set([202, 409, 423, 425, 429, 503]);
+
+/** A 503 without Retry-After may be the failure of this very request. */
+function isBusy({ status, headers }: Answer): boolean {
+  return status === 429 || (status === 503 && headers.some(([name]) => name === 'retry-after'));
+}
 
 function retryHeaders({ headers }: Answer): [string, string][] {
   return headers.filter(([name]) => name === 'retry-after' || name === 'date').map(([name, value]) => [name, value]);

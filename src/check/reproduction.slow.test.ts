@@ -1,9 +1,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { text } from 'node:stream/consumers';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buffer, text } from 'node:stream/consumers';
 import { check, countByGet, describeTarget } from 'semel/check';
-import { expect, test } from 'vitest';
-import { limits } from './check-shop.harness.ts';
+import { expect, onTestFinished, test } from 'vitest';
+import { limits, others } from './check-shop.harness.ts';
 import { serve } from './shop.harness.ts';
 import { wrongShops } from './wrong-shops.harness.ts';
 
@@ -13,15 +18,17 @@ test.for([
   ['the payload is part of the key', 'mismatch-executes-nothing', { min: 2, max: 2 }],
   ['a key is claimed by the head of a request', 'request-cut', { min: 0, max: 0 }],
   ['odd keys are passed over', 'key-forms', { min: 2, max: 2 }],
+  ['tenants share their keys', 'other-tenant-acts', { min: 1, max: 1 }],
+  ['the body alone is the fingerprint', 'mismatch-path', { min: 1, max: 1 }],
+  ['what is refused has acted', 'failed-acts-never', { min: 1, max: 1 }],
+  ['a fault after the effect is tried again', 'fault-gone-acts-once', { min: 2, max: 2 }],
 ] as const)('curlScript shows again that %s', async ([defect, name, effects]) => {
   const wrong = wrongShops.find((shop) => shop.defect === defect);
   const shop = wrong?.open();
   if (shop === undefined) throw new Error(`there is no shop in which ${defect}`);
   const { orders, count } = await serve(shop);
-  const target = describeTarget(orders, {
-    body: { item: `it's "tea" $HOME`, cups: 2 },
-    headers: { 'X-Shop': 'sesame' },
-  });
+  const request = { ...others, body: { item: `it's "tea" $HOME`, cups: 2 }, headers: { 'X-Shop': 'sesame' } };
+  const target = describeTarget(orders, request, { otherTenant: { Authorization: 'sesame' } });
   const { results } = await check(target, { effect: countByGet(count, '$.orders'), limits, only: [name] });
   const [result] = results;
   const script = result?.result === 'fail' ? result.script : '';
@@ -30,15 +37,48 @@ test.for([
   // An empty variable would be a request of nobody, so the script does not begin without it.
   expect(await runScript(script, {})).toMatchObject({ output: '', errors: expect.stringContaining('HEADER_X_SHOP') });
   const before = shop.orders;
-  const { errors } = await runScript(script, { HEADER_X_SHOP: 'sesame' });
+  const { errors } = await runScript(script, {
+    HEADER_X_SHOP: 'sesame',
+    OTHER_TENANT_HEADER_AUTHORIZATION: 'sesame',
+    FAIL_ONCE_HEADER_X_FAULT: 'yes',
+  });
   // Where a request is cut off, curl waits in vain, and says so.
   expect(errors.replaceAll(/^curl: \(28\).*\n/gm, '')).toBe('');
   expect(shop.orders - before).toBeGreaterThanOrEqual(effects.min);
   expect(shop.orders - before).toBeLessThanOrEqual(effects.max);
 });
 
-async function runScript(script: string, variables: Readonly<Record<string, string>>) {
+test.for([
+  ['begins with an @', '@/etc/hostname'],
+  ['has the newlines of a file at its end', 'tea\n\n'],
+  ['is no text', Buffer.from([0, 0xff, 10])],
+  ['is too long for a report', 'tea '.repeat(1_000)],
+] as const)('curlScript sends a body that %s byte for byte, and no Content-Type of its own', async ([, body]) => {
+  const received: [string | undefined, Buffer][] = [];
+  const server = createServer((incoming, outgoing) => {
+    void buffer(incoming).then((bytes) => {
+      received.push([incoming.headers['content-type'], bytes]);
+      outgoing.end();
+    });
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  onTestFinished(() => void server.close());
+  const target = describeTarget(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`, { body });
+  const effect = { count: async () => received.length };
+  const { results } = await check(target, { effect, limits, only: ['sequential-duplicates'] });
+  const script = results[0]?.result === 'fail' ? results[0].script : '';
+  const directory = mkdtempSync(join(tmpdir(), 'semel-script-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  writeFileSync(join(directory, 'given-body'), body);
+  const before = received.length;
+  expect(await runScript(script, {}, directory)).toMatchObject({ errors: '' });
+  expect(received.length - before).toBe(4);
+  for (const one of received) expect(one).toEqual([undefined, Buffer.from(body)]);
+});
+
+async function runScript(script: string, variables: Readonly<Record<string, string>>, directory = '.') {
   const child = spawn('bash', ['-c', script], {
+    cwd: directory,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'], ...variables },
   });

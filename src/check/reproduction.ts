@@ -1,5 +1,6 @@
 import type { Act, Sending } from './probe.ts';
 import type { Target } from './target.ts';
+import type { Variation } from './variations.ts';
 
 /** Longer bodies go into files, or nobody could read the report. */
 const bodyCharactersMax = 2_000;
@@ -9,23 +10,55 @@ const bodyCharactersMax = 2_000;
  * all fields that could be secret are read from the environment, so that a report can be shown around.
  */
 export function curlScript(target: Target, acts: readonly Act[]): string {
-  const secrets = target.headers.filter(([name]) => !isPublic(name)).map(([name]) => variableOf(name));
-  const lines = secrets.map((name) => `: "\${${name}:?set it to the value of the header}"`);
-  if (acts.some(({ sending }) => sending.payload === 'given')) lines.push(bodyLine('given', target.body));
-  if (acts.some(({ sending }) => sending.payload === 'other')) lines.push(bodyLine('other', target.otherBody));
-  const options = [
-    `-X ${target.method}`,
-    ...target.headers.map(([name, value]) =>
-      isPublic(name) ? `-H ${quote(`${name}: ${value}`)}` : `-H "${name}: $${variableOf(name)}"`,
-    ),
-  ];
-  lines.push(`request() { curl -sS -i ${options.join(' ')} "$@"; echo; }`);
-  lines.push(`send() { request -g "$@" ${quote(target.url.href)}; }`);
+  const used = new Set(acts.map(({ sending }) => sending.variation));
+  const lines = [...new Set([...used].flatMap((variation) => secretLines(target, variation)))];
+  const bodies = new Map(acts.map(({ sending }) => [bodyNameOf(sending), bodyOf(sending, target)]));
+  for (const [name, body] of bodies) lines.push(bodyLine(name, body));
+  for (const variation of used) lines.push(...functionLines(target, variation));
   const keys = new Set(acts.flatMap(({ sending }) => sending.keys.flatMap((key) => freshKeyIn(key) ?? [])));
   const variables = new Map([...keys].map((key, index) => [key, `key${index + 1}`]));
   for (const variable of variables.values()) lines.push(`${variable}=$(node -p 'crypto.randomUUID()')`);
   lines.push(...acts.map((act) => lineOf(act, target, variables)));
   return `${lines.join('\n')}\n`;
+}
+
+/** The functions `request` and `send`, or, of a variation, `request_other_tenant` and `send_other_tenant`. */
+function functionLines(target: Target, variation: Variation | undefined): readonly string[] {
+  const { url, method, headers } = variation ?? target;
+  const suffix = variation === undefined ? '' : `_${shellName(variation)}`;
+  const options = [
+    `-X ${method}`,
+    ...headers.map(([name, value]) =>
+      isPublic(name)
+        ? `-H ${quote(`${name}: ${value}`)}`
+        : `-H "${name}: $${variableOf(name, value, target, variation)}"`,
+    ),
+  ];
+  // Curl has one of its own for what is sent as data.
+  if (!headers.some(([name]) => /^content-type$/i.test(name))) options.push(`-H 'Content-Type:'`);
+  return [
+    `request${suffix}() { curl -sS -i ${options.join(' ')} "$@"; echo; }`,
+    `send${suffix}() { request${suffix} -g "$@" ${quote(url.href)}; }`,
+  ];
+}
+
+function secretLines(target: Target, variation: Variation | undefined): readonly string[] {
+  return (variation ?? target).headers
+    .filter(([name]) => !isPublic(name))
+    .map(([name, value]) => `: "\${${variableOf(name, value, target, variation)}:?set it to the value of the header}"`);
+}
+
+function shellName({ name }: Variation): string {
+  return name.replaceAll('-', '_');
+}
+
+/** The variable that has the body. */
+function bodyNameOf({ payload, variation }: Sending): string {
+  return variation?.body === undefined ? payload : shellName(variation);
+}
+
+function bodyOf({ payload, variation }: Sending, { body, otherBody }: Target): Buffer | undefined {
+  return variation?.body ?? (payload === 'given' ? body : otherBody);
 }
 
 /** As `Probe.freshKey` makes them; a check may have spelled something around it. */
@@ -37,28 +70,37 @@ type Variables = ReadonlyMap<string, string>;
 
 function lineOf(act: Act, target: Target, variables: Variables): string {
   const words = wordsOf(act.sending, target, variables);
+  const { variation } = act.sending;
+  const suffix = variation === undefined ? '' : `_${shellName(variation)}`;
   switch (act.act) {
     case 'send':
-      if (act.copies === 1) return `send ${words}`;
+      if (act.copies === 1) return `send${suffix} ${words}`;
       // Processes would begin too far apart. Curl repeats what is in brackets; a fragment is not sent.
-      return `request -Z --no-progress-meter --parallel-immediate --parallel-max ${act.copies} ${words} ${quote(`${unglobbed(target.url)}#[1-${act.copies}]`)}`;
+      return `request${suffix} -Z --no-progress-meter --parallel-immediate --parallel-max ${act.copies} ${words} ${quote(`${unglobbed((variation ?? target).url)}#[1-${act.copies}]`)}`;
     case 'hang-up':
-      return `send ${words} -m 0.05 # here the client was gone ${act.when}`;
+      return `send${suffix} ${words} -m 0.05 # here the client was gone ${act.when}`;
     case 'cut-request': {
-      const bodyBytes = (act.sending.payload === 'given' ? target.body : target.otherBody)?.length ?? 0;
+      const bodyBytes = bodyOf(act.sending, target)?.length ?? 0;
       const headBytes = act.ofBytes - bodyBytes;
       if (act.bytes < headBytes)
         return `# ${act.bytes} of the ${headBytes} bytes of the head were sent, then the connection broke`;
-      const part = `--data-binary "$(printf %s "$${act.sending.payload}" | head -c ${act.bytes - headBytes})"`;
-      return `send ${keysOf(act.sending, target, variables)} -H 'Content-Length: ${bodyBytes}' ${part} -m 1 # cut off within its body`;
+      const part = `--data-binary @<(${printed(act.sending, target)} | head -c ${act.bytes - headBytes})`;
+      return `send${suffix} ${keysOf(act.sending, target, variables)} -H 'Content-Length: ${bodyBytes}' ${part} -m 1 # cut off within its body`;
     }
   }
 }
 
 function wordsOf(sending: Sending, target: Target, variables: Variables): string {
-  const body = sending.payload === 'given' ? target.body : target.otherBody;
-  const data = body === undefined || body.length === 0 ? [] : [`--data-binary "$${sending.payload}"`];
-  return [keysOf(sending, target, variables), ...data].join(' ').trim();
+  const name = bodyNameOf(sending);
+  const body = bodyOf(sending, target) ?? Buffer.alloc(0);
+  const data = isShown(body) ? `--data-raw "$${name}"` : `--data-binary @${name}-body`;
+  return [keysOf(sending, target, variables), ...(body.length === 0 ? [] : [data])].join(' ').trim();
+}
+
+/** A command that prints the body. */
+function printed(sending: Sending, target: Target): string {
+  const name = bodyNameOf(sending);
+  return isShown(bodyOf(sending, target) ?? Buffer.alloc(0)) ? `printf %s "$${name}"` : `cat ${name}-body`;
 }
 
 function keysOf({ keys }: Sending, { keyHeader }: Target, variables: Variables): string {
@@ -80,11 +122,14 @@ function unglobbed({ origin, pathname, search }: URL): string {
   return origin + (pathname + search).replaceAll(/[[\]{}]/g, '\\$&');
 }
 
-function bodyLine(name: string, body: Buffer | undefined): string {
-  const text = body?.toString() ?? '';
-  const isPrintable = body !== undefined && Buffer.from(text).equals(body) && !text.includes('\0');
-  if (isPrintable && text.length <= bodyCharactersMax) return `${name}=${quote(text)}`;
-  return `${name}=$(cat ${name}-body) # put the ${name} body into this file`;
+function bodyLine(name: string, body: Buffer = Buffer.alloc(0)): string {
+  return isShown(body) ? `${name}=${quote(body.toString())}` : `# put the ${name} body into the file ${name}-body`;
+}
+
+/** Whether a variable of the shell can hold it, and a reader. */
+function isShown(body: Buffer): boolean {
+  const text = body.toString();
+  return Buffer.from(text).equals(body) && !text.includes('\0') && text.length <= bodyCharactersMax;
 }
 
 /** Of these fields the values tell nothing about who sends them. */
@@ -92,8 +137,11 @@ function isPublic(name: string): boolean {
   return /^(accept|accept-language|content-type|content-language|user-agent|prefer)$/i.test(name);
 }
 
-function variableOf(name: string): string {
-  return `HEADER_${name.toUpperCase().replaceAll(/[^A-Z0-9]/g, '_')}`;
+/** A header that a variation has in the place of another has a variable of its own. */
+function variableOf(name: string, value: string, target: Target, variation: Variation | undefined): string {
+  const isShared = target.headers.some((header) => header[0] === name && header[1] === value);
+  const prefix = variation === undefined || isShared ? '' : `${shellName(variation)}_`;
+  return `${prefix}HEADER_${name}`.toUpperCase().replaceAll(/[^A-Z0-9]/g, '_');
 }
 
 function quote(text: string): string {

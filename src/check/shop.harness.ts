@@ -8,6 +8,13 @@ import { pause, realEnvironment } from '../client/environment.ts';
 export interface Order {
   /** The values of the key's field, as they came. */
   readonly keys: readonly string[];
+  readonly method: string;
+  /** Path and query. */
+  readonly url: string;
+  /** Who orders, as far as a small shop can tell. */
+  readonly tenant: string;
+  /** The header X-Fault: the shop breaks while it handles this order. */
+  readonly fault: string | undefined;
   readonly body: string;
   readonly outgoing: ServerResponse;
 }
@@ -36,6 +43,10 @@ export interface Choices {
   readonly quoted: 'same' | 'another' | 'refuse';
   readonly keyCharactersMax: number;
   readonly created: 200 | 201 | 202 | 204;
+  /** Whether a key is one for all that a tenant asks for, or one for each method and path. */
+  readonly keysAreOf: 'tenant' | 'operation';
+  /** Whether an order that was refused keeps its key. */
+  readonly refusal: 'kept' | 'forgotten';
 }
 
 export const plainChoices: Choices = {
@@ -45,12 +56,15 @@ export const plainChoices: Choices = {
   quoted: 'same',
   keyCharactersMax: 255,
   created: 201,
+  keysAreOf: 'tenant',
+  refusal: 'kept',
 };
 
 /** A small shop that places each order once. A wrong one overrides one method. */
 export class Shop {
   /** How often it acted: what the count counts. */
   orders = 0;
+  readonly ordersOfTenant = new Map<string, number>();
   protected readonly choices: Choices;
   protected readonly kept = new Map<string, Kept>();
 
@@ -59,9 +73,10 @@ export class Shop {
   }
 
   async handle(order: Order): Promise<void> {
-    const key = this.keyOf(order.keys);
-    if (key === 'refused') return this.answer(order, problem(400, 'the key is none'));
-    if (key === undefined) return this.handleWithoutKey(order);
+    const field = this.keyOf(order.keys);
+    if (field === 'refused') return this.answer(order, problem(400, 'the key is none'));
+    if (field === undefined) return this.handleWithoutKey(order);
+    const key = `${this.scopeOf(order)} ${field}`;
     const kept = await this.find(key, order);
     if (kept === undefined) return this.answer(order, await this.execute(key, order));
     if (kept.fingerprint !== this.fingerprintOf(order)) return this.handleMismatch(key, kept, order);
@@ -83,8 +98,13 @@ export class Shop {
     return quoted === 'same' ? field.slice(1, -1) : field;
   }
 
-  protected fingerprintOf({ body }: Order): string {
-    return createHash('sha256').update(body).digest('hex');
+  /** Within which a key is one. */
+  protected scopeOf({ tenant, method, url }: Order): string {
+    return this.choices.keysAreOf === 'tenant' ? tenant : `${tenant} ${method} ${url.replace(/\?.*/, '')}`;
+  }
+
+  protected fingerprintOf({ method, url, body }: Order): string {
+    return createHash('sha256').update(`${method} ${url}\n${body}`).digest('hex');
   }
 
   /** What is kept under the key; the key is claimed where there is nothing. */
@@ -96,13 +116,22 @@ export class Shop {
 
   protected claim(key: string, order: Order): void {
     const kept = { fingerprint: this.fingerprintOf(order), body: order.body, result: undefined };
-    this.kept.set(key, { ...kept, done: Promise.withResolvers() });
+    // Who waits already waits for the result of whoever comes first, if two have claimed the key.
+    this.kept.set(key, { ...kept, done: this.kept.get(key)?.done ?? Promise.withResolvers() });
   }
 
-  protected async execute(key: string, _order: Order): Promise<Result> {
-    const result = await this.act();
-    this.complete(key, result);
+  protected async execute(key: string, order: Order): Promise<Result> {
+    const result = await this.act(order);
+    this.conclude(key, result);
     return result;
+  }
+
+  /** What failed by no fault of the order may be tried again. */
+  protected conclude(key: string, result: Result): void {
+    const isForgotten = result.status >= 500 || (result.status >= 400 && this.choices.refusal === 'forgotten');
+    if (!isForgotten) return this.complete(key, result);
+    this.kept.get(key)?.done.resolve(result);
+    this.kept.delete(key);
   }
 
   protected complete(key: string, result: Result): void {
@@ -112,17 +141,24 @@ export class Shop {
     kept.done.resolve(result);
   }
 
-  protected async act(): Promise<Result> {
+  protected async act(order: Order): Promise<Result> {
     await latency();
-    this.orders += 1;
+    if (order.fault !== undefined) return problem(500, 'the shop is out of order');
+    if (isForNothing(order)) return problem(402, 'an order is for one cup or more');
+    this.place(order);
     const { created } = this.choices;
     const body = created === 204 ? '' : `{ "order": "${randomUUID()}", "number": ${this.orders} }`;
     return { status: created, headers: created === 204 ? {} : { 'content-type': 'application/json' }, body };
   }
 
+  protected place({ tenant }: Order): void {
+    this.orders += 1;
+    this.ordersOfTenant.set(tenant, (this.ordersOfTenant.get(tenant) ?? 0) + 1);
+  }
+
   protected async handleWithoutKey(order: Order): Promise<void> {
     if (this.choices.missing === 'refuse') return this.answer(order, problem(400, 'a key is needed'));
-    return this.answer(order, await this.act());
+    return this.answer(order, await this.act(order));
   }
 
   protected async handleMismatch(_key: string, _kept: Kept, order: Order): Promise<void> {
@@ -155,6 +191,10 @@ export function problem(status: number, title: string, headers: Readonly<Record<
   };
 }
 
+export function isForNothing({ body }: Order): boolean {
+  return body.includes('"cups":0');
+}
+
 /** What a database takes, so that requests overlap as they do in the world. */
 export function latency(): Promise<void> {
   return pause(realEnvironment, 2, new AbortController().signal);
@@ -168,14 +208,18 @@ export interface Served {
 /** Until the test is over. */
 export async function serve(shop: Shop): Promise<Served> {
   const server = createServer((incoming, outgoing) => {
-    if (incoming.method === 'GET') return void outgoing.end(JSON.stringify({ orders: shop.orders }));
+    const { method = '', url = '' } = incoming;
+    const tenant = incoming.headers.authorization ?? '';
+    const mine = shop.ordersOfTenant.get(tenant) ?? 0;
+    if (method === 'GET') return void outgoing.end(JSON.stringify({ orders: shop.orders, mine }));
     const keys = incoming.headersDistinct['idempotency-key'] ?? [];
     shop.begin(keys);
+    const fault = incoming.headersDistinct['x-fault']?.[0];
     const pieces: Buffer[] = [];
     incoming.on('data', (piece: Buffer) => pieces.push(piece));
     incoming.on('error', () => undefined);
     incoming.on('end', () => {
-      void shop.handle({ keys, body: Buffer.concat(pieces).toString(), outgoing });
+      void shop.handle({ keys, method, url, tenant, fault, body: Buffer.concat(pieces).toString(), outgoing });
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -1,7 +1,9 @@
 import { InvalidInputError } from './check-error.ts';
+import { assertFieldName, assertMethod, assertSendable, bytesOf, mergeHeaders, withContentType } from './sendable.ts';
+import { describeVariations, type Variations, type VariationsDescription } from './variations.ts';
 
 /** The request that is checked, as a request file has it. */
-export interface RequestDescription {
+export interface RequestDescription extends VariationsDescription {
   /** POST by default. */
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -22,43 +24,39 @@ export interface Target {
   readonly otherBody: Buffer | undefined;
   /** The field that carries the key. */
   readonly keyHeader: string;
+  /** Requests that are another operation, another tenant's, or fail. */
+  readonly variations: Variations;
 }
 
 export interface TargetOptions {
   /** Sent with every request, and with reads of the count at the same origin. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly keyHeader?: string;
+  /** What another tenant sends in the place of the headers of these names. */
+  readonly otherTenant?: Readonly<Record<string, string>>;
 }
 
 /** @throws InvalidInputError, in words for who wrote the request */
 export function describeTarget(address: string, request: RequestDescription, options: TargetOptions = {}): Target {
   const { method = 'POST', body, otherBody } = request;
   const { keyHeader = 'Idempotency-Key' } = options;
-  if (!token.test(method)) throw new InvalidInputError(`${JSON.stringify(method)} is not a method`);
-  if (!token.test(keyHeader)) throw new InvalidInputError(`${JSON.stringify(keyHeader)} is not the name of a field`);
-  const headers = mergeHeaders(request.headers, options.headers);
-  for (const [name, value] of headers) assertSendable(name, value, keyHeader);
-  const isJson = body !== undefined && typeof body !== 'string' && !(body instanceof Uint8Array);
-  if (isJson && !headers.some(([name]) => /^content-type$/i.test(name))) {
-    headers.push(['Content-Type', 'application/json']);
-  }
+  assertMethod(method);
+  assertFieldName(keyHeader);
+  const given = mergeHeaders(Object.entries(request.headers ?? {}), Object.entries(options.headers ?? {}));
+  for (const [name, value] of given) assertSendable(name, value, keyHeader);
+  const headers = withContentType(given, body);
   const other = otherBody === undefined ? alteredBody(body) : otherBody;
+  const url = readUrl(address);
+  const { otherTenant } = options;
   return {
-    url: readUrl(address),
+    url,
     method,
     headers,
     body: bytesOf(body),
     otherBody: other === undefined ? undefined : bytesOf(other),
     keyHeader,
+    variations: describeVariations({ url, method, headers }, request, { keyHeader, otherTenant }),
   };
-}
-
-/** The later ones win; names of fields are the same in either case. */
-export function mergeHeaders(
-  ...given: readonly (Readonly<Record<string, string>> | undefined)[]
-): [name: string, value: string][] {
-  const pairs = given.flatMap((headers) => Object.entries(headers ?? {}));
-  return [...new Map(pairs.map((pair) => [pair[0].toLowerCase(), pair])).values()];
 }
 
 /** @throws InvalidInputError */
@@ -72,29 +70,6 @@ export function readUrl(address: string): URL {
     throw new InvalidInputError('the address has a user and a password in it; send them in a header instead');
   }
   return url;
-}
-
-const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-
-function assertSendable(name: string, value: unknown, keyHeader: string): void {
-  if (!token.test(name)) throw new InvalidInputError(`${JSON.stringify(name)} is not the name of a field`);
-  // eslint-disable-next-line no-control-regex -- what HTTP forbids in a value
-  if (typeof value !== 'string' || /[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]/.test(value)) {
-    throw new InvalidInputError(`the value of the header ${name} cannot be sent`);
-  }
-  const lower = name.toLowerCase();
-  if (lower === keyHeader.toLowerCase()) {
-    throw new InvalidInputError(`the checker makes the keys itself; take ${name} out of the headers`);
-  }
-  if (['host', 'content-length', 'transfer-encoding', 'connection', 'expect'].includes(lower)) {
-    throw new InvalidInputError(`the checker writes ${name} itself; take it out of the headers`);
-  }
-}
-
-function bytesOf(body: unknown): Buffer {
-  if (body === undefined) return Buffer.alloc(0);
-  if (body instanceof Uint8Array) return Buffer.from(body);
-  return Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
 }
 
 /**

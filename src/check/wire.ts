@@ -146,8 +146,9 @@ async function exchangeOn(socket: Socket, message: Message): Promise<Answer> {
   return { status: statusCode, headers, body: Buffer.concat(pieces) };
 }
 
-/** A refused connection of a name with several addresses is an AggregateError without words of its own. */
+/** A refused connection of a name with several addresses is an AggregateError without words of its own; OpenSSL's have several lines. */
 export function reasonOf(error: unknown): string {
   if (error instanceof AggregateError) return [...new Set(error.errors.map(reasonOf))].join(', ');
-  return error instanceof Error ? error.message : String(error);
+  const words = error instanceof Error ? error.message : String(error);
+  return words.replaceAll(/\s+/g, ' ').trim();
 }

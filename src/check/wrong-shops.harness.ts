@@ -1,13 +1,6 @@
+import { confusedShops } from './confused-shops.harness.ts';
 import { latency, problem, Shop, type Kept, type Order, type Result } from './shop.harness.ts';
-
-export interface WrongShop {
-  readonly defect: string;
-  readonly open: () => Shop;
-  /** The checks that find it, always. */
-  readonly foundBy: readonly string[];
-  /** Those that find it when a race goes one way; no other check does. */
-  readonly perhapsBy?: readonly string[];
-}
+import type { WrongShop } from './wrong-shop.harness.ts';
 
 /** Two customers who order the same are taken for one who retries, once the first has been answered twice. */
 class PayloadIsIdentity extends Shop {
@@ -20,7 +13,7 @@ class PayloadIsIdentity extends Shop {
 /** As a middleware that does not end the chain when what it replays has no body. */
 class ReplayGoesOn extends Shop {
   protected override async replay(result: Result, order: Order): Promise<void> {
-    this.orders += 1;
+    this.place(order);
     return super.replay(result, order);
   }
 }
@@ -68,7 +61,7 @@ class PayloadIsPartOfTheKey extends Shop {
 }
 
 /** Whatever is sent under a used key gets what is kept there. */
-class PayloadIsIgnored extends Shop {
+class RequestIsIgnored extends Shop {
   protected override fingerprintOf(): string {
     return '';
   }
@@ -91,17 +84,17 @@ class MismatchTellsResult extends Shop {
 
 /** Slow enough that a client can be seen to go away meanwhile, on a busy machine too. */
 class SlowShop extends Shop {
-  protected override async act(): Promise<Result> {
+  protected override async act(order: Order): Promise<Result> {
     for (let rest = 0; rest < 10; rest += 1) await latency();
-    return super.act();
+    return super.act(order);
   }
 }
 
 /** The result is kept when the answer has been sent; if nobody is there to take it, that is never. */
 class KeptWhenSent extends SlowShop {
   protected override async execute(key: string, order: Order): Promise<Result> {
-    const result = await this.act();
-    order.outgoing.on('finish', () => super.complete(key, result));
+    const result = await this.act(order);
+    order.outgoing.on('finish', () => super.conclude(key, result));
     return result;
   }
 
@@ -141,10 +134,11 @@ class ClaimedByHead extends Shop {
   }
 
   override async handle(order: Order): Promise<void> {
-    const key = this.keyOf(order.keys);
-    const claimant = this.#claimants.get(key ?? '');
-    if (claimant === undefined || claimant === order.keys || this.kept.has(key ?? '')) return super.handle(order);
-    return this.answer(order, problem(409, 'it is in progress'));
+    const key = this.keyOf(order.keys) ?? '';
+    const claimant = this.#claimants.get(key);
+    if (claimant !== undefined && claimant !== order.keys) return this.answer(order, problem(409, 'it is in progress'));
+    this.#claimants.delete(key);
+    return super.handle(order);
   }
 }
 
@@ -179,6 +173,13 @@ export const wrongShops: readonly WrongShop[] = [
     foundBy: [
       'sequential-duplicates',
       'concurrent-duplicates',
+      'mismatch-query',
+      'mismatch-path',
+      'mismatch-method',
+      'other-endpoint',
+      'other-tenant-acts',
+      'failed-acts-never',
+      'fault-gone-acts-once',
       'response-lost',
       'client-gone',
       'key-forms',
@@ -189,7 +190,7 @@ export const wrongShops: readonly WrongShop[] = [
     defect: 'it checks, then sets',
     open: () => new CheckThenSet(),
     foundBy: ['concurrent-duplicates'],
-    perhapsBy: ['client-gone'],
+    perhapsBy: ['fault-gone-acts-once', 'client-gone'],
   },
   {
     defect: 'the refusal of a loser is kept',
@@ -203,7 +204,11 @@ export const wrongShops: readonly WrongShop[] = [
     open: () => new PayloadIsPartOfTheKey(),
     foundBy: ['mismatch-executes-nothing', 'mismatch-refused'],
   },
-  { defect: 'the payload is not compared', open: () => new PayloadIsIgnored(), foundBy: ['mismatch-refused'] },
+  {
+    defect: 'the request is not compared',
+    open: () => new RequestIsIgnored(),
+    foundBy: ['mismatch-refused', 'mismatch-query', 'mismatch-path', 'mismatch-method', 'other-endpoint'],
+  },
   { defect: 'the refusal of a mismatch is kept', open: () => new MismatchIsKept(), foundBy: ['mismatch-keeps-result'] },
   { defect: 'a refusal tells the result', open: () => new MismatchTellsResult(), foundBy: ['conflict-leaks-nothing'] },
   {
@@ -230,4 +235,5 @@ export const wrongShops: readonly WrongShop[] = [
     open: () => new OddKeysArePassedOver({ missing: 'execute' }),
     foundBy: ['key-forms', 'long-keys'],
   },
+  ...confusedShops,
 ];

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { defaultLimits, InvalidInputError, profileNames, type Limits } from '../check/check.ts';
-import { mergeHeaders } from '../check/target.ts';
+import { mergeHeaders } from '../check/sendable.ts';
 import { readEffectArguments, type EffectArguments } from './effect-arguments.ts';
 
 /** What the words behind `semel check` ask for. */
@@ -12,6 +12,7 @@ export type CheckArguments =
       readonly requestFile: string | undefined;
       readonly effect: EffectArguments | undefined;
       readonly headers: Readonly<Record<string, string>>;
+      readonly otherTenant: Readonly<Record<string, string>> | undefined;
       readonly profile: string | undefined;
       readonly keyHeader: string | undefined;
       readonly only: readonly string[] | undefined;
@@ -29,7 +30,8 @@ semel check [--config FILE] [options]
 Sends the endpoint duplicates of every kind, and reports whether the operation took effect once. The requests are real, and so are
 their effects: use an endpoint made for tests.
 
-  --request FILE         JSON: { "method"?, "headers"?, "body"? | "bodyFile"?, "otherBody"? | "otherBodyFile"? }; POST by default
+  --request FILE         JSON: { "method"?, "headers"?, "body"? | "bodyFile"?, "otherBody"? | "otherBodyFile"? }; POST by default.
+                         For more checks: "otherQuery"?, "otherPath"?, "otherMethod"?, "otherEndpoint"?, "failing"?, "failOnce"?
   --effect URL           where to GET how often the operation acted; without a count most checks are not tried
   --path PATH            where in the JSON of the answer: a whole number, or a list to be counted, as in $.items[0].count
   --effect-sql QUERY     counts by the first column of the only row of a query, instead
@@ -38,6 +40,7 @@ their effects: use an endpoint made for tests.
   --webhook-id NAME      the field that names a delivery there; those of one name are counted once
   --header 'NAME: VALUE' sent with every request, and with --effect where it has the same origin; can be repeated
   --effect-header 'N: V' sent with --effect alone; can be repeated
+  --other-tenant 'N: V'  sent for another tenant, in the place of the header of this name; can be repeated
   --key-header NAME      the field of the key; Idempotency-Key by default
   --profile NAME         demands the answers of a known contract, too: ${profileNames.join(', ')}
   --only, --skip CHECK   checks by name, separated by commas; can be repeated
@@ -64,6 +67,7 @@ const options = {
   database: { type: 'string' },
   'effect-webhook': { type: 'string' },
   'webhook-id': { type: 'string' },
+  'other-tenant': { type: 'string', multiple: true },
   'key-header': { type: 'string' },
   profile: { type: 'string' },
   only: { type: 'string', multiple: true },
@@ -110,6 +114,7 @@ export function readCheckArguments({ url, options: values }: CheckWords): CheckA
     requestFile: values.request,
     effect: readEffectArguments(values, readHeaders(values['effect-header'])),
     headers: readHeaders(values.header),
+    otherTenant: values['other-tenant'] === undefined ? undefined : readHeaders(values['other-tenant']),
     keyHeader: values['key-header'],
     profile: values.profile,
     only: readNames(values.only),
@@ -133,13 +138,13 @@ function parse(
 }
 
 function readHeaders(given: readonly string[] = []): Readonly<Record<string, string>> {
-  const pairs = given.map((header): Record<string, string> => {
+  const pairs = given.map((header): [string, string] => {
     const at = header.indexOf(':');
     // The header may be a secret, so that it is not repeated here.
     if (at < 1) throw new InvalidInputError(`a header is written 'Name: value'`);
-    return { [header.slice(0, at).trim()]: header.slice(at + 1).trim() };
+    return [header.slice(0, at).trim(), header.slice(at + 1).trim()];
   });
-  return Object.fromEntries(mergeHeaders(...pairs));
+  return Object.fromEntries(mergeHeaders(pairs));
 }
 
 function readNames(given: readonly string[] | undefined): readonly string[] | undefined {

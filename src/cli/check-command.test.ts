@@ -44,6 +44,62 @@ describe('checkCommand', () => {
     expect(printed() + told() + JSON.stringify(report)).not.toContain('sesame');
   });
 
+  test('keeps what the other tenant sends out of the plan and the report, and has a variable for it', async () => {
+    const wrong = wrongShops.find(({ foundBy }) => foundBy.includes('other-tenant-acts'))?.open() ?? new Shop();
+    const { orders, count } = await serve(wrong);
+    const { terminal, printed, told } = pretendTerminal();
+    const words = [orders, '--request', requestFile({ body: { cups: 2 } }), '--effect', count, '--path', '$.orders'];
+    words.push('--header', 'Authorization: Bearer sesame-a', '--other-tenant', 'authorization: Bearer sesame-b');
+    expect(await checkCommand([...words, ...quick, '--only', 'other-tenant-acts'], terminal)).toBe(1);
+    expect(told()).toContain(`\nalso     POST ${orders} (other-tenant)\n`);
+    expect(printed()).toContain('-H "Authorization: $HEADER_AUTHORIZATION"');
+    expect(printed()).toContain('-H "authorization: $OTHER_TENANT_HEADER_AUTHORIZATION"');
+    expect(printed() + told()).not.toContain('sesame');
+  });
+
+  test('reads the count as the other tenant too, where each sees its own', async () => {
+    const { orders, count } = await serve(new Shop());
+    const { terminal, printed } = pretendTerminal();
+    const words = [orders, '--request', requestFile({ body: { cups: 2 } }), '--effect', count, '--path', '$.mine'];
+    words.push('--header', 'Authorization: Bearer a', '--other-tenant', 'authorization: Bearer b', ...quick);
+    expect(await checkCommand([...words, '--only', 'other-tenant-acts'], terminal), printed()).toBe(0);
+  });
+
+  test('takes other requests from the request file, and shows them in its plan', async () => {
+    const { orders, count } = await serve(new Shop());
+    const { terminal, printed, told } = pretendTerminal();
+    const directory = scratch();
+    writeFileSync(join(directory, 'nothing.json'), '{"cups":0}');
+    const request = requestFile(
+      {
+        body: { cups: 2 },
+        otherQuery: 'express=yes',
+        otherPath: '/orders/of-bob',
+        otherMethod: 'PUT',
+        otherEndpoint: { url: '/subscriptions', method: 'PATCH', body: { cups: 3 } },
+        failing: [{ bodyFile: 'nothing.json' }, { headers: { 'X-Fault': 'yes' } }],
+        failOnce: { headers: { 'X-Fault': 'yes' } },
+      },
+      directory,
+    );
+    const only = 'mismatch-query,mismatch-path,mismatch-method,other-endpoint,failed-acts-never,fault-gone-acts-once';
+    const words = [orders, '--request', request, '--effect', count, '--path', '$.orders', '--only', only, ...quick];
+    expect(await checkCommand(words, terminal), printed()).toBe(0);
+    expect(printed()).toMatch(/\n6 passed, 0 failed, 0 not tried\n$/);
+    expect(printed()).toContain('failing-1 was answered 402');
+    const { origin } = new URL(orders);
+    for (const line of [
+      `POST ${orders}?express=yes (other-query)`,
+      `POST ${origin}/orders/of-bob (other-path)`,
+      `PUT ${orders} (other-method)`,
+      `PATCH ${origin}/subscriptions (other-endpoint)`,
+      `POST ${orders} (failing-2)`,
+      `POST ${orders} (fail-once)`,
+    ]) {
+      expect(told()).toContain(`\nalso     ${line}\n`);
+    }
+  });
+
   test('sends the headers of the endpoint to a count of the same origin alone', async () => {
     const { orders } = await serve(new Shop());
     const counted: (string | undefined)[] = [];
@@ -122,6 +178,14 @@ describe('checkCommand', () => {
     [{ headers: { a: 1 } }, '"headers" of'],
     [{ body: 1, bodyFile: 'b' }, 'has both body and bodyFile'],
     [{ bodyFile: 'none' }, 'none cannot be read'],
+    [{ otherPath: 1 }, '"otherPath" of'],
+    [{ otherEndpoint: { urll: '/' } }, '"otherEndpoint" of'],
+    [{ otherEndpoint: { url: 'https://shop.invalid/' } }, 'no address at http://localhost'],
+    [{ failing: { body: 1 } }, 'is no list'],
+    [{ failing: [{}, { body: 1, bodyFile: 'b' }] }, 'has both body and bodyFile'],
+    [{ failing: [{}, { method: 1 }] }, '"method" of "failing"[1] of'],
+    [{ failOnce: { body: 1 } }, 'it can have headers'],
+    [{ failOnce: {} }, 'has no "headers"'],
   ] as const)('refuses a request file with %j', async ([content, reason]) => {
     const { terminal, told } = pretendTerminal();
     expect(await checkCommand(['http://localhost/', '--request', requestFile(content)], terminal)).toBe(2);
@@ -135,8 +199,8 @@ function scratch(): string {
   return directory;
 }
 
-function requestFile(content: unknown): string {
-  const path = join(scratch(), 'request.json');
+function requestFile(content: unknown, directory = scratch()): string {
+  const path = join(directory, 'request.json');
   writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content));
   return path;
 }

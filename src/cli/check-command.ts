@@ -72,9 +72,13 @@ async function isThere(path: string): Promise<boolean> {
 
 async function prepare(asked: Asked, config: Config | undefined, terminal: Terminal): Promise<ExitCode> {
   const request = await requestOf(asked, config);
-  const { keyHeader, headers } = asked;
-  const target = describeTarget(asked.url, request, { headers, ...(keyHeader === undefined ? {} : { keyHeader }) });
-  const counted = asked.effect === undefined ? undefined : await openEffect(asked.effect, headers, target);
+  const { effect, keyHeader, headers, otherTenant } = asked;
+  const target = describeTarget(asked.url, request, {
+    headers,
+    ...(keyHeader === undefined ? {} : { keyHeader }),
+    ...(otherTenant === undefined ? {} : { otherTenant }),
+  });
+  const counted = effect === undefined ? undefined : await openEffect(effect, { headers, otherTenant }, target);
   try {
     terminal.tell(planOf(asked, target, counted, config));
     if (!(await isAllowed(asked, target, counted, terminal))) return 2;
@@ -103,8 +107,9 @@ async function run(
   try {
     const onProgress = (progress: Progress): void => terminal.tell(describeProgress(progress));
     const { signal } = controller;
-    const effect = counted?.effect;
-    const report = await check(target, { effect, profile, only, skip, seed, limits, signal, onProgress });
+    const { effect, otherEffect } = counted ?? {};
+    const options = { effect, otherEffect, profile, only, skip, seed, limits, signal, onProgress };
+    const report = await check(target, options);
     terminal.print(formatReport(report));
     await writeFiles([jsonFile, `${JSON.stringify(report, null, 2)}\n`], [junitFile, formatJunit(report)]);
     return exitCodeOf(report);
@@ -115,7 +120,7 @@ async function run(
 
 function planOf(
   { only, skip, profile, limits }: Asked,
-  { method, url, body, headers, keyHeader }: Target,
+  { method, url, body, headers, keyHeader, variations }: Target,
   counted: OpenEffect | undefined,
   config: Config | undefined,
 ): string {
@@ -125,12 +130,29 @@ function planOf(
   return [
     ...(config === undefined ? [] : [`as in    ${config.path}`]),
     `sends    ${method} ${url.href} with ${body.length} bytes and ${[...names, keyHeader].join(', ')}, again and again`,
+    ...describeOthers(variations),
     `effects  ${counted?.shown ?? 'not counted: most checks are not tried'}`,
     `bounds   ${ratePerSecondMax} requests a second on average, ${concurrencyMax} at once`,
     `checks   ${checks.map(({ name }) => name).join(', ')}`,
     '',
     '',
   ].join('\n');
+}
+
+/** What is sent besides; a value may be a secret. */
+function describeOthers({ isQueryGiven, ...of }: Target['variations']): readonly string[] {
+  const others = [
+    isQueryGiven ? of.query : undefined,
+    of.path,
+    of.method,
+    of.endpoint,
+    of.tenant,
+    ...of.failing,
+    of.failOnce,
+  ];
+  return others.flatMap((other) =>
+    other === undefined ? [] : [`also     ${other.method} ${other.url.href} (${other.name})`],
+  );
 }
 
 async function isAllowed(

@@ -43,6 +43,11 @@ describe('the schema of semel-check.json', () => {
     [{ header: { 'X-A': 1 } }, false],
     [{ request: { body: 1, bodyFile: 'b' } }, false],
     [{ request: { otherBodyFile: 1 } }, false],
+    [{ request: { otherQuery: 'a=b', otherEndpoint: { url: '/b', body: 1 }, failing: [{ method: 'PUT' }] } }, true],
+    [{ request: { failOnce: { headers: { a: 'b' } } } }, true],
+    [{ request: { failOnce: {} } }, false],
+    [{ request: { failing: [{ body: 1, bodyFile: 'b' }] } }, false],
+    [{ request: { otherEndpoint: { path: '/b' } } }, false],
     [{ urls: [] }, false],
     [{ rate: 0 }, false],
     [{ rate: 1.5 }, false],
@@ -109,13 +114,23 @@ describe('readConfig', () => {
       {
         header: { Authorization: 'Bearer ${TOKEN}', Price: '$5 {TOKEN} $TOKEN' },
         database: 'postgres://ann:${TOKEN}@localhost/shop',
-        request: { headers: { 'X-Key': '${TOKEN}' }, body: '${TOKEN}' },
+        request: {
+          headers: { 'X-Key': '${TOKEN}' },
+          body: '${TOKEN}',
+          otherEndpoint: { headers: { 'X-Key': '${TOKEN}' } },
+          failing: [{ headers: { 'X-Key': '${TOKEN}' }, body: { headers: { a: '${TOKEN}' } } }],
+        },
       },
       { TOKEN: 'sesame' },
     );
     expect(options.header).toEqual(['Authorization: Bearer sesame', 'Price: $5 {TOKEN} $TOKEN']);
     expect(options.database).toBe('postgres://ann:sesame@localhost/shop');
-    expect(request).toEqual({ headers: { 'X-Key': 'sesame' }, body: '${TOKEN}' });
+    expect(request).toEqual({
+      headers: { 'X-Key': 'sesame' },
+      body: '${TOKEN}',
+      otherEndpoint: { headers: { 'X-Key': 'sesame' } },
+      failing: [{ headers: { 'X-Key': 'sesame' }, body: { headers: { a: '${TOKEN}' } } }],
+    });
   });
 });
 

@@ -63,6 +63,7 @@ const members: Readonly<Record<string, Kind>> = {
   database: { ...text, isSecret: true },
   'effect-webhook': text,
   'webhook-id': text,
+  'other-tenant': headers,
   'key-header': text,
   profile: text,
   only: names,
@@ -133,13 +134,13 @@ export function overrideByWords(config: CheckWords, words: CheckWords): CheckWor
   const dropped = effectOptions.filter((names) => isCountTyped && !names.some(isTyped)).flat();
   const kept = Object.entries(config.options).filter(([name]) => !dropped.some((other) => other === name));
   const given: Options = Object.fromEntries(kept);
-  const both = (name: 'header' | 'effect-header') => {
+  const both = (name: 'header' | 'effect-header' | 'other-tenant') => {
     const headers = [...(given[name] ?? []), ...(words.options[name] ?? [])];
     return headers.length === 0 ? {} : { [name]: headers };
   };
   return {
     url: words.url ?? config.url,
-    options: { ...given, ...words.options, ...both('header'), ...both('effect-header') },
+    options: { ...given, ...words.options, ...both('header'), ...both('effect-header'), ...both('other-tenant') },
   };
 }
 
@@ -159,13 +160,20 @@ function expandVariables(value: string, where: string, variables: Variables): st
   });
 }
 
-function expandHeaders(request: Record<string, unknown>, expand: (value: string, name: string) => string): unknown {
-  if (!isObject(request['headers'])) return request;
-  const expanded = Object.entries(request['headers']).map(([name, value]) => [
-    name,
-    typeof value === 'string' ? expand(value, 'request') : value,
-  ]);
-  return { ...request, headers: Object.fromEntries(expanded) };
+/** In the headers of a request, and of those that differ from it; never in what is sent. */
+function expandHeaders(request: unknown, expand: (value: string, name: string) => string): unknown {
+  if (Array.isArray(request)) return request.map((one) => expandHeaders(one, expand));
+  if (!isObject(request)) return request;
+  const expanded = Object.entries(request).map(([name, value]) => {
+    if (['otherEndpoint', 'failing', 'failOnce'].includes(name)) return [name, expandHeaders(value, expand)];
+    if (name !== 'headers' || !isObject(value)) return [name, value];
+    const fields = Object.entries(value).map(([field, one]) => [
+      field,
+      typeof one === 'string' ? expand(one, 'request') : one,
+    ]);
+    return [name, Object.fromEntries(fields)];
+  });
+  return Object.fromEntries(expanded);
 }
 
 function besideSqlite(database: string, beside: (file: string) => string): string {

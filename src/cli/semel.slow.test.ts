@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,8 +20,18 @@ const start = (script: string, ...words: readonly string[]) =>
 
 test('semel check passes our own service in full, by the profile of its own contract, too', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'semel-check-'));
+  // A key for each of two tenants, as `npm start -- api-key` makes them.
+  const apiKeys = { ann: 'semel_ann', bob: 'semel_bob' };
+  const entries = Object.entries(apiKeys).map(([tenant, apiKey]) => ({
+    tenant,
+    sha256: createHash('sha256').update(apiKey).digest('hex'),
+  }));
+  const keyFile = join(directory, 'api-keys.json');
+  writeFileSync(keyFile, JSON.stringify(entries));
   const service = start(
     'service/src/main.ts',
+    '--api-keys',
+    keyFile,
     '--port',
     '0',
     '--data',
@@ -35,18 +46,27 @@ test('semel check passes our own service in full, by the profile of its own cont
     rmSync(directory, { recursive: true });
   });
   const url = await addressOf(service.stdout);
-  const brew = (key: string, ...mutations: readonly unknown[]) =>
+  const brew = (apiKey: string, ...mutations: readonly unknown[]) =>
     fetch(`${url}/v1/transactions`, {
       method: 'POST',
-      headers: { 'Idempotency-Key': key, 'Content-Type': 'application/json' },
+      headers: { Authorization: `Bearer ${apiKey}`, 'Idempotency-Key': 'begin', 'Content-Type': 'application/json' },
       body: JSON.stringify({ mutations }),
     });
-  expect((await brew('begin', { set: { key: 'cups', value: 0 } })).status).toBe(200);
+  for (const apiKey of Object.values(apiKeys)) {
+    expect((await brew(apiKey, { set: { key: 'cups', value: 0 } })).status).toBe(200);
+  }
 
   const cup = { add: { key: 'cups', by: 1 } };
   const request = join(directory, 'request.json');
   const otherBody = { mutations: [cup, { set: { key: 'sugar', value: true } }] };
-  writeFileSync(request, JSON.stringify({ body: { mutations: [cup], reads: ['cups'] }, otherBody }));
+  const failing = [{ body: { mutations: [{ add: { key: 'cups', by: 1, max: 0 } }] } }];
+  writeFileSync(request, JSON.stringify({ body: { mutations: [cup], reads: ['cups'] }, otherBody, failing }));
+  const tenants = [
+    '--header',
+    `Authorization: Bearer ${apiKeys.ann}`,
+    '--other-tenant',
+    `Authorization: Bearer ${apiKeys.bob}`,
+  ];
   const count = ['--effect', `${url}/v1/kv/cups`, '--path', '$.value'];
   const checker = start(
     'src/cli/semel.ts',
@@ -55,11 +75,24 @@ test('semel check passes our own service in full, by the profile of its own cont
     '--request',
     request,
     ...count,
+    ...tenants,
     '--profile',
     'semel',
   );
   const [printed, told] = await Promise.all([text(checker.stdout), text(checker.stderr), once(checker, 'exit')]);
-  expect(printed, told).toContain(`\n${allChecks.length + ownChecks} passed, 0 failed, 0 not tried\n`);
+  // The service refuses a query, has no other path or method that does what this one does, nor faults on request.
+  const untried = [
+    'mismatch-query',
+    'mismatch-path',
+    'mismatch-method',
+    'other-endpoint',
+    'fault-gone-acts-once',
+    'fault-gone-succeeds',
+  ];
+  const names = Array.from(printed.matchAll(/^not tried +(\S+)/gm), ([, name]) => name);
+  expect(names, printed).toEqual(untried);
+  const passed = allChecks.length + ownChecks - untried.length;
+  expect(printed, told).toContain(`\n${passed} passed, 0 failed, ${untried.length} not tried\n`);
   expect(checker.exitCode).toBe(0);
 });
 

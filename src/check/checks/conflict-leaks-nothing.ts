@@ -57,7 +57,7 @@ async function refusal(probe: Probe, first: 'given' | 'other'): Promise<Refusal>
 const wordCharactersMin = 6;
 
 /** What looks like a moment is none: an answer and a refusal that follows it within a second may both say when they were made. */
-function wordsOf(body: Buffer): ReadonlySet<string> {
+export function wordsOf(body: Buffer): ReadonlySet<string> {
   const words = body.toString('latin1').match(/[\w-]+/g) ?? [];
   return new Set(
     words.filter((word) => word.length >= wordCharactersMin && !/^\d{4}-\d\d-\d\d|^\d{10,16}$/.test(word)),

@@ -1,5 +1,5 @@
 import { NotTriedError } from '../check-error.ts';
-import { describeExchange, describeSettled, isRefusal, times, type Probe, type Settled } from '../probe.ts';
+import { describeExchange, describeSettled, isRefusal, isSuccess, times, type Probe, type Settled } from '../probe.ts';
 import { failed, ietfDraft, passed, type Check } from '../rule.ts';
 
 const source = `${ietfDraft}, sections 2.2 and 2.7; docs/http.md, "key-reused"`;
@@ -33,6 +33,8 @@ export const mismatchRefused: Check = {
       'Another payload under a used key is refused by 4xx (422, the draft says), so that its sender knows that nothing was done.',
   },
   async run(probe) {
+    await assertOtherSucceeds(probe);
+    probe.beginTrial();
     const key = probe.freshKey();
     await probe.execute(probe.given(key));
     const exchange = await probe.send(probe.other(key));
@@ -50,6 +52,8 @@ export const mismatchKeepsResult: Check = {
     demands: 'A retry gets the result of its operation, whatever else was sent under the key in between.',
   },
   async run(probe) {
+    await assertOtherSucceeds(probe);
+    probe.beginTrial();
     const key = probe.freshKey();
     await probe.execute(probe.given(key));
     // Compared with a replay, not with the first answer, and by its bytes only where replays have the same: how a replay differs
@@ -85,5 +89,14 @@ async function assertOtherActs(probe: Probe): Promise<void> {
   if (acted === 1) return;
   throw new NotTriedError(
     `the other payload, under a fresh key, was answered ${seen} and acted ${times(acted)}; give one that acts as "otherBody"`,
+  );
+}
+
+/** What is refused under any key is not refused because of the key. */
+async function assertOtherSucceeds(probe: Probe): Promise<void> {
+  const settled = await probe.settle(probe.other(probe.freshKey()));
+  if (settled.outcome === 'answered' && isSuccess(settled.answer)) return;
+  throw new NotTriedError(
+    `the other payload, under a fresh key, was answered ${describeSettled(settled)}; give one that acts as "otherBody"`,
   );
 }
