@@ -8,12 +8,16 @@ import {
   faultGoneSucceeds,
 } from './checks/failed-executions.ts';
 import { freshKey } from './checks/fresh-key.ts';
+import { inFlightDuplicates } from './checks/in-flight-duplicates.ts';
 import { keyForms, longKeys } from './checks/key-forms.ts';
+import { killedAmid } from './checks/killed-amid.ts';
+import { expiry, lateDuplicate } from './checks/late-duplicates.ts';
 import { mismatchExecutesNothing, mismatchKeepsResult, mismatchRefused } from './checks/mismatch.ts';
 import { missingKey } from './checks/missing-key.ts';
 import { mismatchMethod, mismatchPath, mismatchQuery, otherEndpoint } from './checks/other-operation.ts';
 import { otherTenantActs, otherTenantLearnsNothing } from './checks/other-tenant.ts';
 import { replayEquality } from './checks/replay-equality.ts';
+import { restartBetween } from './checks/restart-between.ts';
 import { sequentialDuplicates } from './checks/sequential-duplicates.ts';
 import type { Check } from './rule.ts';
 
@@ -22,6 +26,7 @@ export const allChecks: readonly Check[] = [
   freshKey,
   sequentialDuplicates,
   concurrentDuplicates,
+  inFlightDuplicates,
   replayEquality,
   mismatchExecutesNothing,
   mismatchRefused,
@@ -43,4 +48,8 @@ export const allChecks: readonly Check[] = [
   missingKey,
   keyForms,
   longKeys,
+  lateDuplicate,
+  expiry,
+  restartBetween,
+  killedAmid,
 ];

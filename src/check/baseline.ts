@@ -1,4 +1,3 @@
-import type { Environment } from '../client/environment.ts';
 import { CannotRunError, NotTriedError } from './check-error.ts';
 import type { EffectMeter } from './effect-meter.ts';
 import type { Probe } from './probe.ts';
@@ -8,20 +7,14 @@ import type { Probe } from './probe.ts';
  *
  * @throws CannotRunError where it does not
  */
-export async function takeBaseline(
-  probe: Probe,
-  meter: EffectMeter | undefined,
-  environment: Environment,
-): Promise<void> {
+export async function takeBaseline(probe: Probe, meter: EffectMeter | undefined): Promise<void> {
   const send = async (): Promise<void> => {
-    const beganMs = environment.monotonicMs();
     try {
       probe.usualStatus = (await probe.execute(probe.given(probe.freshKey()))).status;
     } catch (error) {
       if (!(error instanceof NotTriedError)) throw error;
       throw new CannotRunError(error.message);
     }
-    probe.answerMs = environment.monotonicMs() - beganMs;
   };
   if (meter === undefined) return send();
   const idle = await meter.during(async () => undefined);

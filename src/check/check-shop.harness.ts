@@ -1,4 +1,5 @@
 import {
+  allChecks,
   check,
   describeTarget,
   type CheckOptions,
@@ -10,7 +11,7 @@ import {
 import { serve, type Shop } from './shop.harness.ts';
 
 /** Small servers on this machine are quick, so a run need not wait long for effects that would show late. */
-export const limits = { quietMs: 15, patienceMsMax: 400, ratePerSecondMax: 1e6 };
+export const limits = { quietMs: 15, patienceMsMax: 400, ratePerSecondMax: 1e6, lateMs: 20 };
 
 /** What a shop does under another query, path and method is another order; it sells no tea by no cups; and it has faults on request. */
 export const others: VariationsDescription = {
@@ -55,3 +56,8 @@ export async function overlapped<Item, Result>(
   await Promise.all(Array.from({ length: runsAtOnce }, worker));
   return results;
 }
+
+/** Those that are tried of a server of which nothing is known but how it counts. */
+export const usualChecks = allChecks
+  .map(({ name }) => name)
+  .filter((name) => !['expiry', 'restart-between', 'killed-amid'].includes(name));

@@ -1,13 +1,15 @@
 import { allChecks, check, describeTarget, formatReport } from 'semel/check';
 import { describe, expect, test } from 'vitest';
-import { checkShop, limits, outcomes, overlapped } from './check-shop.harness.ts';
+import { checkShop, limits, outcomes, overlapped, usualChecks } from './check-shop.harness.ts';
+import { wrongDyingShops } from './dying-shops.harness.ts';
+import { wrongLateShops } from './late-shops.harness.ts';
 import { serve, Shop } from './shop.harness.ts';
 import { wrongShops } from './wrong-shops.harness.ts';
 
 describe('check', () => {
   test('passes a correct server', async () => {
     const report = await checkShop(new Shop());
-    expect(outcomes(report, 'pass'), formatReport(report)).toEqual(allChecks.map(({ name }) => name));
+    expect(outcomes(report, 'pass'), formatReport(report)).toEqual(usualChecks);
     expect(report.ending).toBe('complete');
   });
 
@@ -22,7 +24,7 @@ describe('check', () => {
   });
 
   test('has a wrong server for each check', () => {
-    const found = new Set(wrongShops.flatMap(({ foundBy }) => foundBy));
+    const found = new Set([...wrongShops, ...wrongLateShops, ...wrongDyingShops].flatMap(({ foundBy }) => foundBy));
     expect(allChecks.map(({ name }) => name).filter((name) => !found.has(name))).toEqual([]);
   });
 
@@ -30,6 +32,12 @@ describe('check', () => {
     const report = await checkShop(new Shop(), { effect: undefined });
     const needy = allChecks.filter(({ needsEffect }) => needsEffect).map(({ name }) => name);
     expect(outcomes(report, 'not-tried')).toEqual(needy);
+    expect(outcomes(report, 'fail')).toEqual([]);
+  });
+
+  test('tries nothing at once where one request at a time is allowed', async () => {
+    const report = await checkShop(new Shop(), { limits: { ...limits, concurrencyMax: 1 } });
+    expect(outcomes(report, 'not-tried').slice(0, 2)).toEqual(['concurrent-duplicates', 'in-flight-duplicates']);
     expect(outcomes(report, 'fail')).toEqual([]);
   });
 

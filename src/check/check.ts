@@ -6,12 +6,14 @@ import { profileChecks } from './checks/profile-checks.ts';
 import { CannotRunError, InvalidInputError, NotTriedError } from './check-error.ts';
 import { EffectMeter } from './effect-meter.ts';
 import type { Effect } from './effect.ts';
+import { EndpointProcess } from './endpoint-process.ts';
 import { defaultLimits, type Limits } from './limits.ts';
 import { Pace } from './pace.ts';
 import { Probe } from './probe.ts';
 import { profileOf } from './profiles.ts';
 import type { CheckResult, Report } from './report.ts';
 import { curlScript } from './reproduction.ts';
+import type { Restart } from './restart.ts';
 import type { Check } from './rule.ts';
 import { Seeded } from './seeded.ts';
 import type { Target } from './target.ts';
@@ -25,6 +27,7 @@ export { formatJunit } from './junit.ts';
 export { defaultLimits, type Limits } from './limits.ts';
 export { profileNames } from './profiles.ts';
 export { formatReport, type CheckResult, type Report } from './report.ts';
+export { restartBy, type Restart, type RestartOptions, type Starting } from './restart.ts';
 export type { Check, Rule } from './rule.ts';
 export { describeTarget, type RequestDescription, type Target, type TargetOptions } from './target.ts';
 export { countByWebhook, type WebhookCounter, type WebhookOptions } from './count-by-webhook.ts';
@@ -35,6 +38,10 @@ export interface CheckOptions {
   readonly effect?: Effect | undefined;
   /** The count as the other tenant sees it, where each sees its own effects alone. */
   readonly otherEffect?: Effect | undefined;
+  /** Ends the endpoint's process and brings it back. Without one the checks across deaths are not tried. */
+  readonly restart?: Restart | undefined;
+  /** How long the endpoint says that it remembers a key. */
+  readonly lifetimeMs?: number | undefined;
   /** Names of checks; all by default. */
   readonly only?: readonly string[] | undefined;
   readonly skip?: readonly string[] | undefined;
@@ -60,7 +67,7 @@ export type Progress =
  *
  * It sends real requests that have real effects. Run it against an endpoint made for tests.
  *
- * @throws InvalidInputError where a name is that of no check, or a limit is none
+ * @throws InvalidInputError where a name is that of no check, or a limit or the lifetime is none
  */
 export async function check(target: Target, options: CheckOptions = {}): Promise<Report> {
   const { effect, otherEffect, profile, environment = realEnvironment, onProgress = () => undefined } = options;
@@ -74,7 +81,22 @@ export async function check(target: Target, options: CheckOptions = {}): Promise
   const meterOf = (counted: Effect | undefined): EffectMeter | undefined =>
     counted === undefined ? undefined : new EffectMeter(counted, limits, pace, environment, signal);
   const [meter, otherMeter] = [meterOf(effect), meterOf(otherEffect)];
-  const probe = new Probe({ target, meter, otherMeter, limits, pace, random: new Seeded(seed), environment, signal });
+  const { restart, lifetimeMs } = options;
+  if (lifetimeMs !== undefined) assertPositive('lifetimeMs', lifetimeMs);
+  const endpoint = restart && new EndpointProcess({ restart, url: target.url, meter, limits, environment, signal });
+  const random = new Seeded(seed);
+  const probe = new Probe({
+    target,
+    meter,
+    otherMeter,
+    endpoint,
+    lifetimeMs,
+    limits,
+    pace,
+    random,
+    environment,
+    signal,
+  });
   const results: CheckResult[] = [];
   const report = (ending: Report['ending'], reason?: string): Report => {
     const { method, url } = target;
@@ -83,11 +105,13 @@ export async function check(target: Target, options: CheckOptions = {}): Promise
   };
   try {
     onProgress({ event: 'baseline' });
-    await takeBaseline(probe, meter, environment);
+    await takeBaseline(probe, meter);
     for (const [index, one] of chosen.entries()) {
       onProgress({ event: 'begins', check: one, number: index + 1, of: chosen.length });
       const result = await runCheck(one, probe, { hasEffect: meter !== undefined, results });
       results.push(result);
+      // What was blamed already may act once more, and is not to be held against what comes after.
+      if (result.result !== 'pass') meter?.disturb();
       onProgress({ event: 'ended', result });
     }
     return report('complete');
@@ -114,11 +138,13 @@ export function chooseChecks(
 
 function readLimits(given: Partial<Limits> = {}): Limits {
   const limits = { ...defaultLimits, ...given };
-  for (const [name, value] of Object.entries(limits)) {
-    if (!(Number.isFinite(value) && value > 0))
-      throw new InvalidInputError(`${name} is ${value}, not a positive number`);
-  }
+  for (const [name, value] of Object.entries(limits)) assertPositive(name, value);
   return limits;
+}
+
+function assertPositive(name: string, value: number): void {
+  if (Number.isFinite(value) && value > 0) return;
+  throw new InvalidInputError(`${name} is ${value}, not a positive number`);
 }
 
 interface Circumstances {

@@ -12,6 +12,14 @@ export interface Limits {
   readonly quietMs: number;
   /** How long to wait for that. */
   readonly settleMsMax: number;
+  /** How long the endpoint may take to come back after a restart. */
+  readonly startupMsMax: number;
+  /** How often it is killed amid a request. */
+  readonly kills: number;
+  /** How late a late duplicate comes, where no lifetime says it. */
+  readonly lateMs: number;
+  /** How long a lifetime may be to be waited for. */
+  readonly lifetimeMsMax: number;
 }
 
 export const defaultLimits: Limits = Object.freeze({
@@ -23,6 +31,14 @@ export const defaultLimits: Limits = Object.freeze({
   patienceMsMax: 30_000,
   quietMs: 200,
   settleMsMax: 10_000,
+  // What starts slowly, such as a JVM with its caches, takes half of it.
+  startupMsMax: 60_000,
+  // Enough to strike each tenth of the handling once, and two answers.
+  kills: 12,
+  // Longer than the caches that are meant for double clicks.
+  lateMs: 5_000,
+  // Nobody watches a run for longer than a few minutes.
+  lifetimeMsMax: 120_000,
 });
 
 /** Larger answers are no answers of an operation; they would only fill the memory. */

@@ -1,7 +1,8 @@
 import { pause, type Environment } from '../client/environment.ts';
 import { retryAfterMs } from '../client/retry-after.ts';
 import { CannotRunError, NotTriedError } from './check-error.ts';
-import type { EffectMeter } from './effect-meter.ts';
+import type { CountSoFar, EffectMeter } from './effect-meter.ts';
+import type { EndpointProcess } from './endpoint-process.ts';
 import type { Limits } from './limits.ts';
 import type { Pace } from './pace.ts';
 import type { Seeded } from './seeded.ts';
@@ -21,7 +22,14 @@ export interface Sending {
 export type Act =
   | { readonly act: 'send'; readonly sending: Sending; readonly copies: number }
   | { readonly act: 'cut-request'; readonly sending: Sending; readonly bytes: number; readonly ofBytes: number }
-  | { readonly act: 'hang-up'; readonly sending: Sending; readonly when: string };
+  | { readonly act: 'hang-up'; readonly sending: Sending; readonly when: string }
+  | { readonly act: 'send-in-turn'; readonly sending: Sending; readonly atMs: readonly number[] }
+  | { readonly act: 'send-and-strike'; readonly sending: Sending; readonly moment: Moment; readonly script: string }
+  | { readonly act: 'restart'; readonly script: string }
+  | { readonly act: 'wait'; readonly durationMs: number };
+
+/** When the process is struck: so many milliseconds after the request was sent, or when it has been answered. */
+export type Moment = number | 'answered';
 
 export interface CutPlace {
   readonly within: 'head' | 'body';
@@ -38,6 +46,8 @@ export interface ProbeOptions {
   readonly meter: EffectMeter | undefined;
   /** Counts what the other tenant sees, if that is not what the first one sees. */
   readonly otherMeter: EffectMeter | undefined;
+  readonly endpoint: EndpointProcess | undefined;
+  readonly lifetimeMs: number | undefined;
   readonly limits: Limits;
   readonly pace: Pace;
   readonly random: Seeded;
@@ -50,23 +60,30 @@ export class Probe {
   readonly target: Target;
   readonly limits: Limits;
   readonly random: Seeded;
-  /** How long the endpoint took to answer a fresh request. */
+  /** How long the endpoint says that it remembers a key. */
+  readonly lifetimeMs: number | undefined;
+  /** How long the endpoint took to answer the last fresh request that was sent alone. */
   answerMs = 0;
   /** What it answered then; a duplicate that is answered so is answered for good, even by 202. */
   usualStatus: number | undefined;
   readonly #meter: EffectMeter | undefined;
   readonly #otherMeter: EffectMeter | undefined;
+  readonly #endpoint: EndpointProcess | undefined;
   readonly #pace: Pace;
   readonly #environment: Environment;
   readonly #signal: AbortSignal;
   #acts: Act[] = [];
+  #exchangeMs = 0;
 
-  constructor({ target, meter, otherMeter, limits, pace, random, environment, signal }: ProbeOptions) {
+  constructor(options: ProbeOptions) {
+    const { target, meter, otherMeter, endpoint, lifetimeMs, limits, pace, random, environment, signal } = options;
     this.target = target;
     this.limits = limits;
     this.random = random;
+    this.lifetimeMs = lifetimeMs;
     this.#meter = meter;
     this.#otherMeter = otherMeter;
+    this.#endpoint = endpoint;
     this.#pace = pace;
     this.#environment = environment;
     this.#signal = signal;
@@ -104,8 +121,8 @@ export class Probe {
     return { keys: [key], payload: 'given', variation };
   }
 
-  /** By how much the work raised the count. */
-  async effectsOf(work: () => Promise<void>): Promise<number> {
+  /** By how much the work raised the count. The work can ask it meanwhile. */
+  async effectsOf(work: (soFar: CountSoFar) => Promise<void>): Promise<number> {
     if (this.#meter === undefined) throw new Error('assertion failed: a check that counts says that it needs to');
     return this.#meter.during(work);
   }
@@ -180,7 +197,10 @@ export class Probe {
   /** `settle`, of a first request under a key. @throws NotTriedError where it is not answered with success */
   async execute(sending: Sending): Promise<Answer> {
     const settled = await this.settle(sending);
-    if (settled.outcome === 'answered' && isSuccess(settled.answer)) return settled.answer;
+    if (settled.outcome === 'answered' && isSuccess(settled.answer)) {
+      this.answerMs = this.#exchangeMs;
+      return settled.answer;
+    }
     const seen = settled.outcome === 'answered' ? String(settled.answer.status) : settled.seen;
     throw new NotTriedError(`a fresh request, which should have succeeded, was answered ${seen}`);
   }
@@ -195,6 +215,7 @@ export class Probe {
     this.#acts.push({ act: 'cut-request', sending, bytes, ofBytes });
     const connection = await this.#connectOrNotTry();
     await connection.sendPart(message, bytes, this.#anyEnd());
+    this.#meter?.expectEffectsFor(2 * this.answerMs);
   }
 
   /** Sends the whole request, and is gone `afterMs` later, or when the answer begins. */
@@ -203,6 +224,60 @@ export class Probe {
     this.#acts.push({ act: 'hang-up', sending, when });
     const connection = await this.#connectOrNotTry();
     await connection.hangUp(this.#messageOf(sending), afterMs, this.#anyEnd());
+    // Nobody will be told when it has been handled. Twice as long as the last one is what a busy server may take.
+    this.#meter?.expectEffectsFor(2 * this.answerMs);
+  }
+
+  /** Sends a copy at each of the times, from now on, without waiting for the answers of those before. */
+  async sendInTurn(sending: Sending, atMs: readonly number[]): Promise<readonly Exchange[]> {
+    this.#acts.push({ act: 'send-in-turn', sending, atMs });
+    return Promise.all(
+      atMs.map(async (delayMs): Promise<Exchange> => {
+        await pause(this.#environment, delayMs, this.#signal);
+        return this.#sendUnnoted(sending);
+      }),
+    );
+  }
+
+  /** Restarts the endpoint, by force where that is possible. */
+  async restart(): Promise<void> {
+    const endpoint = this.#endpointToStrike();
+    const { strike, comeBack } = await endpoint.aim();
+    this.#acts.push({ act: 'restart', script: endpoint.script });
+    this.#meter?.disturb();
+    await strike();
+    await comeBack();
+  }
+
+  /** Sends the request, and restarts the endpoint at the moment, or when the answer comes before it. */
+  async sendAndStrike(sending: Sending, moment: Moment): Promise<Exchange> {
+    const endpoint = this.#endpointToStrike();
+    const connection = await this.#connectOrNotTry();
+    const { strike, comeBack } = await endpoint.aim();
+    this.#acts.push({ act: 'send-and-strike', sending, moment, script: endpoint.script });
+    const exchanging = connection.exchange(this.#messageOf(sending));
+    await (moment === 'answered'
+      ? exchanging
+      : Promise.race([exchanging, pause(this.#environment, moment, this.#signal)]));
+    const [exchange] = await Promise.all([exchanging, strike()]);
+    await comeBack();
+    return exchange;
+  }
+
+  /** Does nothing for so long. */
+  async wait(durationMs: number): Promise<void> {
+    this.#acts.push({ act: 'wait', durationMs });
+    await pause(this.#environment, durationMs, this.#signal);
+  }
+
+  /** Milliseconds since some moment. */
+  monotonicMs(): number {
+    return this.#environment.monotonicMs();
+  }
+
+  #endpointToStrike(): EndpointProcess {
+    if (this.#endpoint !== undefined) return this.#endpoint;
+    throw new NotTriedError('it needs a way to restart the endpoint (--restart, --pid)');
   }
 
   isInProgress({ status }: Answer): boolean {
@@ -210,10 +285,19 @@ export class Probe {
     return status !== (this.usualStatus ?? 202) && inProgressStatuses.has(status);
   }
 
+  /** Where a server has just been started, what stands before it may answer for it by other faults. */
+  isStarting(answer: Answer): boolean {
+    return answer.status >= 500 || this.isInProgress(answer);
+  }
+
   async #sendUnnoted(sending: Sending): Promise<Exchange> {
     await this.#pace.admit(1);
     const connection = await this.#connect();
-    return 'exchange' in connection ? connection.exchange(this.#messageOf(sending)) : connection;
+    if (!('exchange' in connection)) return connection;
+    const beganMs = this.#environment.monotonicMs();
+    const exchange = await connection.exchange(this.#messageOf(sending));
+    this.#exchangeMs = this.#environment.monotonicMs() - beganMs;
+    return exchange;
   }
 
   async #connect(): Promise<Connection | Extract<Exchange, { outcome: 'unanswered' }>> {

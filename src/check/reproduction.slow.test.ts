@@ -6,9 +6,11 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer, text } from 'node:stream/consumers';
-import { check, countByGet, describeTarget } from 'semel/check';
+import { check, countByGet, describeTarget, restartBy } from 'semel/check';
 import { expect, onTestFinished, test } from 'vitest';
 import { limits, others } from './check-shop.harness.ts';
+import { checkStarted, startShop } from './dying-shops.harness.ts';
+import { curlScript } from './reproduction.ts';
 import { serve } from './shop.harness.ts';
 import { wrongShops } from './wrong-shops.harness.ts';
 
@@ -74,6 +76,42 @@ test.for([
   expect(await runScript(script, {}, directory)).toMatchObject({ errors: '' });
   expect(received.length - before).toBe(4);
   for (const one of received) expect(one).toEqual([undefined, Buffer.from(body)]);
+});
+
+test('curlScript shows again that records are lost in a restart', async () => {
+  const shop = await startShop('memory-only records');
+  const restart = restartBy({ command: shop.command, pid: shop.pidFile });
+  const { results } = await checkStarted(shop, { restart, only: ['restart-between'] });
+  const [result] = results;
+  const orders = async () => ((await (await fetch(shop.count)).json()) as { orders: number }).orders;
+  const before = await orders();
+  const { errors } = await runScript(result?.result === 'fail' ? result.script : '', {});
+  expect(errors).toBe('');
+  expect((await orders()) - before).toBe(2);
+});
+
+test('curlScript sends what is sent in turn without waiting, waits, and strikes', async () => {
+  const target = describeTarget('http://127.0.0.1:9/orders', { body: 'tea' });
+  const sending = { keys: ['k'], payload: 'given' } as const;
+  const script = curlScript(target, [
+    { act: 'send-in-turn', sending, atMs: [0, 20] },
+    { act: 'wait', durationMs: 1_500 },
+    { act: 'send-and-strike', sending, moment: 7, script: 'kill -9 7\n( npm start\n) >/dev/null 2>&1 &' },
+  ]);
+  expect(script.split('\n').slice(3)).toEqual([
+    'restart() {',
+    '  kill -9 7',
+    '  ( npm start',
+    '  ) >/dev/null 2>&1 &',
+    `  until curl -s -o /dev/null 'http://127.0.0.1:9'; do sleep 0.1; done`,
+    '}',
+    '{ sleep 0; send -H "Idempotency-Key: k" --data-raw "$given"; } &',
+    '{ sleep 0.02; send -H "Idempotency-Key: k" --data-raw "$given"; } &',
+    'wait',
+    'sleep 1.5',
+    'send -H "Idempotency-Key: k" --data-raw "$given" & sleep 0.007; restart # not at the moment itself: try others',
+    '',
+  ]);
 });
 
 async function runScript(script: string, variables: Readonly<Record<string, string>>, directory = '.') {

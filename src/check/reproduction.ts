@@ -10,12 +10,15 @@ const bodyCharactersMax = 2_000;
  * all fields that could be secret are read from the environment, so that a report can be shown around.
  */
 export function curlScript(target: Target, acts: readonly Act[]): string {
-  const used = new Set(acts.map(({ sending }) => sending.variation));
+  const sendings = acts.flatMap((act) => ('sending' in act ? [act.sending] : []));
+  const used = new Set(sendings.map(({ variation }) => variation));
   const lines = [...new Set([...used].flatMap((variation) => secretLines(target, variation)))];
-  const bodies = new Map(acts.map(({ sending }) => [bodyNameOf(sending), bodyOf(sending, target)]));
+  const bodies = new Map(sendings.map((sending) => [bodyNameOf(sending), bodyOf(sending, target)]));
   for (const [name, body] of bodies) lines.push(bodyLine(name, body));
   for (const variation of used) lines.push(...functionLines(target, variation));
-  const keys = new Set(acts.flatMap(({ sending }) => sending.keys.flatMap((key) => freshKeyIn(key) ?? [])));
+  const restart = acts.find((act) => 'script' in act);
+  if (restart !== undefined) lines.push(...restartLines(restart.script, target));
+  const keys = new Set(sendings.flatMap(({ keys: spelled }) => spelled.flatMap((key) => freshKeyIn(key) ?? [])));
   const variables = new Map([...keys].map((key, index) => [key, `key${index + 1}`]));
   for (const variable of variables.values()) lines.push(`${variable}=$(node -p 'crypto.randomUUID()')`);
   lines.push(...acts.map((act) => lineOf(act, target, variables)));
@@ -69,8 +72,9 @@ function freshKeyIn(key: string): string | undefined {
 type Variables = ReadonlyMap<string, string>;
 
 function lineOf(act: Act, target: Target, variables: Variables): string {
-  const words = wordsOf(act.sending, target, variables);
-  const { variation } = act.sending;
+  const sending = 'sending' in act ? act.sending : undefined;
+  const words = sending === undefined ? '' : wordsOf(sending, target, variables);
+  const variation = sending?.variation;
   const suffix = variation === undefined ? '' : `_${shellName(variation)}`;
   switch (act.act) {
     case 'send':
@@ -79,6 +83,16 @@ function lineOf(act: Act, target: Target, variables: Variables): string {
       return `request${suffix} -Z --no-progress-meter --parallel-immediate --parallel-max ${act.copies} ${words} ${quote(`${unglobbed((variation ?? target).url)}#[1-${act.copies}]`)}`;
     case 'hang-up':
       return `send${suffix} ${words} -m 0.05 # here the client was gone ${act.when}`;
+    case 'send-in-turn':
+      return `${act.atMs.map((atMs) => `{ sleep ${seconds(atMs)}; send${suffix} ${words}; } &`).join('\n')}\nwait`;
+    case 'send-and-strike':
+      if (act.moment === 'answered') return `send${suffix} ${words}; restart`;
+      // What a process of curl takes until it sends is longer than most moments, and another each time.
+      return `send${suffix} ${words} & sleep ${seconds(act.moment)}; restart # not at the moment itself: try others`;
+    case 'restart':
+      return 'restart';
+    case 'wait':
+      return `sleep ${seconds(act.durationMs)}`;
     case 'cut-request': {
       const bodyBytes = bodyOf(act.sending, target)?.length ?? 0;
       const headBytes = act.ofBytes - bodyBytes;
@@ -88,6 +102,15 @@ function lineOf(act: Act, target: Target, variables: Variables): string {
       return `send${suffix} ${keysOf(act.sending, target, variables)} -H 'Content-Length: ${bodyBytes}' ${part} -m 1 # cut off within its body`;
     }
   }
+}
+
+function restartLines(script: string, { url }: Target): readonly string[] {
+  const back = `until curl -s -o /dev/null ${quote(url.origin)}; do sleep 0.1; done`;
+  return ['restart() {', ...script.split('\n').map((line) => `  ${line}`), `  ${back}`, '}'];
+}
+
+function seconds(ms: number): string {
+  return String(Math.round(ms) / 1_000);
 }
 
 function wordsOf(sending: Sending, target: Target, variables: Variables): string {

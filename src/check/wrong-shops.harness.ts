@@ -173,6 +173,7 @@ export const wrongShops: readonly WrongShop[] = [
     foundBy: [
       'sequential-duplicates',
       'concurrent-duplicates',
+      'in-flight-duplicates',
       'mismatch-query',
       'mismatch-path',
       'mismatch-method',
@@ -184,19 +185,21 @@ export const wrongShops: readonly WrongShop[] = [
       'client-gone',
       'key-forms',
       'long-keys',
+      'late-duplicate',
     ],
   },
   {
     defect: 'it checks, then sets',
-    open: () => new CheckThenSet(),
+    // Whoever waits for a claim that another replaced would wait for ever.
+    open: () => new CheckThenSet({ inFlight: 409 }),
     foundBy: ['concurrent-duplicates'],
-    perhapsBy: ['fault-gone-acts-once', 'client-gone'],
+    perhapsBy: ['in-flight-duplicates', 'fault-gone-acts-once', 'client-gone'],
   },
   {
     defect: 'the refusal of a loser is kept',
     open: () => new LoserIsKept(),
     foundBy: ['concurrent-duplicates'],
-    perhapsBy: ['client-gone'],
+    perhapsBy: ['in-flight-duplicates', 'client-gone'],
   },
   { defect: 'a replay is serialised anew', open: () => new Reserialised(), foundBy: ['replay-equality'] },
   {

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { defaultLimits, InvalidInputError, profileNames, type Limits } from '../check/check.ts';
+import { defaultLimits, InvalidInputError, profileNames, type Limits, type RestartOptions } from '../check/check.ts';
 import { mergeHeaders } from '../check/sendable.ts';
 import { readEffectArguments, type EffectArguments } from './effect-arguments.ts';
 
@@ -15,6 +15,8 @@ export type CheckArguments =
       readonly otherTenant: Readonly<Record<string, string>> | undefined;
       readonly profile: string | undefined;
       readonly keyHeader: string | undefined;
+      readonly restart: RestartOptions;
+      readonly lifetimeMs: number | undefined;
       readonly only: readonly string[] | undefined;
       readonly skip: readonly string[] | undefined;
       readonly seed: number | undefined;
@@ -43,12 +45,19 @@ their effects: use an endpoint made for tests.
   --other-tenant 'N: V'  sent for another tenant, in the place of the header of this name; can be repeated
   --key-header NAME      the field of the key; Idempotency-Key by default
   --profile NAME         demands the answers of a known contract, too: ${profileNames.join(', ')}
+  --restart COMMAND      for the shell: starts the endpoint again; without --pid it ends it before, and then ends itself
+  --pid N | FILE         the process of the endpoint, or the file that has its number, to be killed by SIGKILL
+  --lifetime DURATION    how long the endpoint says that it remembers a key: 30s, 10m, 24h, 7d
   --only, --skip CHECK   checks by name, separated by commas; can be repeated
   --seed N               breaks connections at the same moments again
   --rate N               requests a second at most, on average; ${defaultLimits.ratePerSecondMax} by default
   --concurrency N        requests at once at most; ${defaultLimits.concurrencyMax} by default
   --patience SECONDS     how long an operation may stay in progress; ${defaultLimits.patienceMsMax / 1_000} by default
   --quiet SECONDS        how long the count must rest until it counts; ${defaultLimits.quietMs / 1_000} by default
+  --startup SECONDS      how long the endpoint may take to come back; ${defaultLimits.startupMsMax / 1_000} by default
+  --kills N              how often it is killed amid a request; ${defaultLimits.kills} by default
+  --late SECONDS         how late a late duplicate comes; ${defaultLimits.lateMs / 1_000} by default
+  --lifetime-max SECONDS how long a lifetime may be to be waited for; ${defaultLimits.lifetimeMsMax / 1_000} by default
   --json FILE            writes the report as JSON, too
   --junit FILE           and as JUnit XML
   --yes                  does not ask before it sends to a host that is not this machine
@@ -70,6 +79,9 @@ const options = {
   'other-tenant': { type: 'string', multiple: true },
   'key-header': { type: 'string' },
   profile: { type: 'string' },
+  restart: { type: 'string' },
+  pid: { type: 'string' },
+  lifetime: { type: 'string' },
   only: { type: 'string', multiple: true },
   skip: { type: 'string', multiple: true },
   seed: { type: 'string' },
@@ -77,6 +89,10 @@ const options = {
   concurrency: { type: 'string' },
   patience: { type: 'string' },
   quiet: { type: 'string' },
+  startup: { type: 'string' },
+  kills: { type: 'string' },
+  late: { type: 'string' },
+  'lifetime-max': { type: 'string' },
   json: { type: 'string' },
   junit: { type: 'string' },
   yes: { type: 'boolean' },
@@ -117,6 +133,8 @@ export function readCheckArguments({ url, options: values }: CheckWords): CheckA
     otherTenant: values['other-tenant'] === undefined ? undefined : readHeaders(values['other-tenant']),
     keyHeader: values['key-header'],
     profile: values.profile,
+    restart: { command: values.restart, pid: values.pid },
+    lifetimeMs: duration('lifetime', values.lifetime),
     only: readNames(values.only),
     skip: readNames(values.skip),
     seed: wholeNumber('seed', values.seed, 0),
@@ -151,14 +169,18 @@ function readNames(given: readonly string[] | undefined): readonly string[] | un
   return given?.flatMap((names) => names.split(',')).map((name) => name.trim());
 }
 
-type Given = Readonly<Partial<Record<'rate' | 'concurrency' | 'patience' | 'quiet', string>>>;
+type Limit = 'rate' | 'concurrency' | 'patience' | 'quiet' | 'startup' | 'kills' | 'late' | 'lifetime-max';
 
-function readLimits({ rate, concurrency, patience, quiet }: Given): Partial<Limits> {
+function readLimits(given: Readonly<Partial<Record<Limit, string>>>): Partial<Limits> {
   const limits = {
-    ratePerSecondMax: wholeNumber('rate', rate, 1),
-    concurrencyMax: wholeNumber('concurrency', concurrency, 1),
-    patienceMsMax: milliseconds('patience', patience),
-    quietMs: milliseconds('quiet', quiet),
+    ratePerSecondMax: wholeNumber('rate', given.rate, 1),
+    concurrencyMax: wholeNumber('concurrency', given.concurrency, 1),
+    patienceMsMax: milliseconds('patience', given.patience),
+    quietMs: milliseconds('quiet', given.quiet),
+    startupMsMax: milliseconds('startup', given.startup),
+    kills: wholeNumber('kills', given.kills, 1),
+    lateMs: milliseconds('late', given.late),
+    lifetimeMsMax: milliseconds('lifetime-max', given['lifetime-max']),
   };
   return Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined));
 }
@@ -175,4 +197,14 @@ function milliseconds(name: string, given: string | undefined): number | undefin
   const seconds = Number(given);
   if (/^\d{1,5}(\.\d+)?$/.test(given) && seconds > 0) return seconds * 1_000;
   throw new InvalidInputError(`--${name} ${given}: a number of seconds above 0 is needed`);
+}
+
+const unitsMs = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+function duration(name: string, given: string | undefined): number | undefined {
+  if (given === undefined) return undefined;
+  const [, count, unit] = /^(\d{1,6})([smhd])$/.exec(given) ?? [];
+  const durationMs = Number(count) * unitsMs[(unit ?? 's') as keyof typeof unitsMs];
+  if (durationMs > 0) return durationMs;
+  throw new InvalidInputError(`--${name} ${given}: a duration such as 30s, 10m, 24h or 7d is needed`);
 }

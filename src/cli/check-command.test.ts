@@ -100,6 +100,15 @@ describe('checkCommand', () => {
     }
   });
 
+  test('shows what it kills, what it runs and for how long it may wait, before it does', async () => {
+    const words = ['http://example.com/', '--pid', '999999999', '--restart', 'npm start', '--lifetime', '2m'];
+    const { terminal, told } = pretendTerminal({ answer: false });
+    expect(await checkCommand(words, terminal)).toBe(2);
+    expect(told()).toMatch(
+      /\nrestarts kills process 999999999 by SIGKILL, runs npm start\nlifetime 120 s\nbounds [^]*nothing was sent\n$/,
+    );
+  });
+
   test('sends the headers of the endpoint to a count of the same origin alone', async () => {
     const { orders } = await serve(new Shop());
     const counted: (string | undefined)[] = [];
@@ -163,6 +172,9 @@ describe('checkCommand', () => {
     [['http://localhost/', '--patience', '-1'], '--patience'],
     [['http://localhost/', '--only', 'no-such'], 'there is no check no-such'],
     [['http://localhost/', '--no-such'], '--no-such'],
+    [['http://localhost/', '--pid', '1'], 'nothing outlives process 1'],
+    [['http://localhost/', '--lifetime', '24'], '--lifetime 24: a duration such as 30s'],
+    [['http://localhost/', '--lifetime', '0s'], '--lifetime 0s'],
     [['http://localhost/', '--request', '/no/such/file'], '/no/such/file cannot be read'],
   ] as const)('refuses %j', async ([words, reason]) => {
     const { terminal, told } = pretendTerminal();

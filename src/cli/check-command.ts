@@ -9,9 +9,11 @@ import {
   formatJunit,
   formatReport,
   InvalidInputError,
+  restartBy,
   type Progress,
   type Report,
   type RequestDescription,
+  type Restart,
   type Target,
 } from '../check/check.ts';
 import { checkUsage, parseCheckWords, readCheckArguments, type CheckArguments } from './check-arguments.ts';
@@ -80,9 +82,10 @@ async function prepare(asked: Asked, config: Config | undefined, terminal: Termi
   });
   const counted = effect === undefined ? undefined : await openEffect(effect, { headers, otherTenant }, target);
   try {
-    terminal.tell(planOf(asked, target, counted, config));
+    const restart = restartBy(asked.restart);
+    terminal.tell(planOf(asked, target, { counted, restart, config }));
     if (!(await isAllowed(asked, target, counted, terminal))) return 2;
-    return await run(asked, target, counted, terminal);
+    return await run(asked, target, { counted, restart }, terminal);
   } finally {
     await counted?.close();
   }
@@ -96,10 +99,10 @@ async function requestOf({ requestFile }: Asked, config: Config | undefined): Pr
 async function run(
   asked: Asked,
   target: Target,
-  counted: OpenEffect | undefined,
+  { counted, restart }: Pick<Means, 'counted' | 'restart'>,
   terminal: Terminal,
 ): Promise<ExitCode> {
-  const { only, skip, seed, limits, profile, jsonFile, junitFile } = asked;
+  const { only, skip, seed, limits, lifetimeMs, profile, jsonFile, junitFile } = asked;
   // Before anything is sent, lest a run of minutes ends in nothing; and what an earlier one left is not taken for the report of this one.
   await writeFiles([jsonFile, ''], [junitFile, '']);
   const controller = new AbortController();
@@ -108,7 +111,7 @@ async function run(
     const onProgress = (progress: Progress): void => terminal.tell(describeProgress(progress));
     const { signal } = controller;
     const { effect, otherEffect } = counted ?? {};
-    const options = { effect, otherEffect, profile, only, skip, seed, limits, signal, onProgress };
+    const options = { effect, otherEffect, restart, lifetimeMs, profile, only, skip, seed, limits, signal, onProgress };
     const report = await check(target, options);
     terminal.print(formatReport(report));
     await writeFiles([jsonFile, `${JSON.stringify(report, null, 2)}\n`], [junitFile, formatJunit(report)]);
@@ -118,11 +121,17 @@ async function run(
   }
 }
 
+/** What a run has beside its target. */
+interface Means {
+  readonly counted: OpenEffect | undefined;
+  readonly restart: Restart | undefined;
+  readonly config: Config | undefined;
+}
+
 function planOf(
-  { only, skip, profile, limits }: Asked,
+  { only, skip, profile, limits, lifetimeMs }: Asked,
   { method, url, body, headers, keyHeader, variations }: Target,
-  counted: OpenEffect | undefined,
-  config: Config | undefined,
+  { counted, restart, config }: Means,
 ): string {
   const { ratePerSecondMax, concurrencyMax } = { ...defaultLimits, ...limits };
   const names = headers.map(([name]) => name);
@@ -132,6 +141,8 @@ function planOf(
     `sends    ${method} ${url.href} with ${body.length} bytes and ${[...names, keyHeader].join(', ')}, again and again`,
     ...describeOthers(variations),
     `effects  ${counted?.shown ?? 'not counted: most checks are not tried'}`,
+    ...(restart === undefined ? [] : [`restarts ${restart.plan}`]),
+    ...(lifetimeMs === undefined ? [] : [`lifetime ${lifetimeMs / 1_000} s`]),
     `bounds   ${ratePerSecondMax} requests a second on average, ${concurrencyMax} at once`,
     `checks   ${checks.map(({ name }) => name).join(', ')}`,
     '',

@@ -1,3 +1,4 @@
+import { NotTriedError } from '../check-error.ts';
 import { describeExchange, describeSettled, isSuccess, tally, times } from '../probe.ts';
 import type { Exchange } from '../wire.ts';
 import { failed, ietfDraft, passed, type Check } from '../rule.ts';
@@ -18,6 +19,7 @@ export const concurrentDuplicates: Check = {
     const found: string[] = [];
     const statuses = new Set<number>();
     const within = new Set(sizes.map((size) => Math.min(size, probe.limits.concurrencyMax)).filter((size) => size > 1));
+    if (within.size === 0) throw new NotTriedError('it needs two requests at once (--concurrency)');
     for (const size of within) {
       probe.beginTrial();
       const sending = probe.given(probe.freshKey());
