@@ -1,5 +1,5 @@
 import { CannotRunError, NotTriedError } from './check-error.ts';
-import type { EffectMeter } from './effect-meter.ts';
+import type { EffectMeter } from './effects/effect-meter.ts';
 import type { Probe } from './probe.ts';
 
 /**

@@ -1,8 +1,8 @@
 import { formatReport } from 'semel/check';
 import { describe, expect, test } from 'vitest';
-import { checkShop, limits, outcomes, overlapped, usualChecks } from './check-shop.harness.ts';
-import { Shop, type Choices } from './shop.harness.ts';
-import { wrongShops } from './wrong-shops.harness.ts';
+import { checkShop, limits, outcomes, overlapped, usualChecks } from './shops/check-shop.harness.ts';
+import { Shop, type Choices } from './shops/shop.harness.ts';
+import { wrongShops } from './shops/wrong-shops.harness.ts';
 
 describe('check', () => {
   const choices: readonly Partial<Choices>[] = [

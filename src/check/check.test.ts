@@ -1,10 +1,10 @@
 import { allChecks, check, describeTarget, formatReport } from 'semel/check';
 import { describe, expect, test } from 'vitest';
-import { checkShop, limits, outcomes, overlapped, usualChecks } from './check-shop.harness.ts';
-import { wrongDyingShops } from './dying-shops.harness.ts';
-import { wrongLateShops } from './late-shops.harness.ts';
-import { serve, Shop } from './shop.harness.ts';
-import { wrongShops } from './wrong-shops.harness.ts';
+import { checkShop, limits, outcomes, overlapped, usualChecks } from './shops/check-shop.harness.ts';
+import { wrongDyingShops } from './shops/dying-shops.harness.ts';
+import { wrongLateShops } from './shops/late-shops.harness.ts';
+import { serve, Shop } from './shops/shop.harness.ts';
+import { wrongShops } from './shops/wrong-shops.harness.ts';
 
 describe('check', () => {
   test('passes a correct server', async () => {

@@ -2,36 +2,36 @@ import { setMaxListeners } from 'node:events';
 import { realEnvironment, type Environment } from '../client/environment.ts';
 import { allChecks } from './all-checks.ts';
 import { takeBaseline } from './baseline.ts';
-import { profileChecks } from './checks/profile-checks.ts';
+import { contradictedBy, profileChecks } from './checks/profile-checks.ts';
 import { CannotRunError, InvalidInputError, NotTriedError } from './check-error.ts';
-import { EffectMeter } from './effect-meter.ts';
-import type { Effect } from './effect.ts';
-import { EndpointProcess } from './endpoint-process.ts';
+import { EffectMeter } from './effects/effect-meter.ts';
+import type { Effect } from './effects/effect.ts';
+import { EndpointProcess } from './restart/endpoint-process.ts';
 import { defaultLimits, type Limits } from './limits.ts';
 import { Pace } from './pace.ts';
 import { Probe } from './probe.ts';
-import { profileOf } from './profiles.ts';
-import type { CheckResult, Report } from './report.ts';
-import { curlScript } from './reproduction.ts';
-import type { Restart } from './restart.ts';
+import { profileOf, type Profile } from './profiles.ts';
+import type { CheckResult, Report } from './report/report.ts';
+import { curlScript } from './report/reproduction.ts';
+import type { Restart } from './restart/restart.ts';
 import type { Check } from './rule.ts';
 import { Seeded } from './seeded.ts';
-import type { Target } from './target.ts';
+import type { Target } from './request/target.ts';
 import { reasonOf } from './wire.ts';
 
 export { allChecks } from './all-checks.ts';
 export { CannotRunError, InvalidInputError } from './check-error.ts';
-export { countBySql, type SqlEffect } from './count-by-sql.ts';
-export { countByGet, type CountOptions, type Effect } from './effect.ts';
-export { formatJunit } from './junit.ts';
+export { countBySql, type SqlEffect } from './effects/count-by-sql.ts';
+export { countByGet, type CountOptions, type Effect } from './effects/effect.ts';
+export { formatJunit } from './report/junit.ts';
 export { defaultLimits, type Limits } from './limits.ts';
 export { profileNames } from './profiles.ts';
-export { formatReport, type CheckResult, type Report } from './report.ts';
-export { restartBy, type Restart, type RestartOptions, type Starting } from './restart.ts';
+export { formatReport, type CheckResult, type Report } from './report/report.ts';
+export { restartBy, type Restart, type RestartOptions, type Starting } from './restart/restart.ts';
 export type { Check, Rule } from './rule.ts';
-export { describeTarget, type RequestDescription, type Target, type TargetOptions } from './target.ts';
-export { countByWebhook, type WebhookCounter, type WebhookOptions } from './count-by-webhook.ts';
-export type { VariationDescription, VariationsDescription } from './variations.ts';
+export { describeTarget, type RequestDescription, type Target, type TargetOptions } from './request/target.ts';
+export { countByWebhook, type WebhookCounter, type WebhookOptions } from './effects/count-by-webhook.ts';
+export type { VariationDescription, VariationsDescription } from './request/variations.ts';
 
 export interface CheckOptions {
   /** Counts how often the operation acted. Without one the checks that need it are not tried. */
@@ -127,13 +127,18 @@ export function chooseChecks(
   { only, skip = [], profile }: Pick<CheckOptions, 'only' | 'skip' | 'profile'>,
   { method }: Pick<Target, 'method'>,
 ): readonly Check[] {
-  const all = profile === undefined ? allChecks : [...allChecks, ...profileChecks(profileOf(profile), method)];
+  const all = profile === undefined ? allChecks : checksBy(profileOf(profile), method);
   const names = all.map(({ name }) => name);
   const unknown = [...(only ?? []), ...skip].find((name) => !names.includes(name));
   if (unknown !== undefined) {
     throw new InvalidInputError(`there is no check ${unknown}; the checks are ${names.join(', ')}`);
   }
   return all.filter(({ name }) => (only ?? names).includes(name) && !skip.includes(name));
+}
+
+function checksBy(profile: Profile, method: string): readonly Check[] {
+  const contradicted = contradictedBy(profile);
+  return [...allChecks.filter((one) => !contradicted.includes(one)), ...profileChecks(profile, method)];
 }
 
 function readLimits(given: Partial<Limits> = {}): Limits {

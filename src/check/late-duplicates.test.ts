@@ -5,7 +5,7 @@ import { openStore } from 'semel/embedded';
 import { createOnce } from 'semel/fastify';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { SkippingEnvironment } from '../testing/skipping-environment.harness.ts';
-import { checkShop, limits, outcomes } from './check-shop.harness.ts';
+import { checkShop, limits, outcomes } from './shops/check-shop.harness.ts';
 import {
   ForgettingShop,
   lifetimeMs,
@@ -13,8 +13,8 @@ import {
   TombstoneShop,
   UnfencedShop,
   wrongLateShops,
-} from './late-shops.harness.ts';
-import { Shop } from './shop.harness.ts';
+} from './shops/late-shops.harness.ts';
+import { Shop } from './shops/shop.harness.ts';
 
 const late = ['late-duplicate', 'expiry'];
 

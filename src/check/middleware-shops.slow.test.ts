@@ -1,7 +1,11 @@
 import { check, countByGet, describeTarget, formatReport, type Report } from 'semel/check';
 import { expect, test } from 'vitest';
-import { limits, others, outcomes } from './check-shop.harness.ts';
-import { serveExpressIdempotency, serveNodeIdempotency, type MiddlewareShop } from './middleware-shops.harness.ts';
+import { limits, others, outcomes } from './shops/check-shop.harness.ts';
+import {
+  serveExpressIdempotency,
+  serveNodeIdempotency,
+  type MiddlewareShop,
+} from './shops/middleware-shops.harness.ts';
 
 /**
  * Why each is no false alarm, by `dist/services/idempotencyService.js`:

@@ -1,7 +1,7 @@
 import { check, countByGet, describeTarget, formatReport, type CheckOptions, type Report } from 'semel/check';
 import { describe, expect, test } from 'vitest';
-import { checkShop, limits, outcomes, shopTarget, type others } from './check-shop.harness.ts';
-import { problem, serve, Shop, type Choices, type Order, type Result } from './shop.harness.ts';
+import { checkShop, limits, outcomes, shopTarget, type others } from './shops/check-shop.harness.ts';
+import { problem, serve, Shop, type Choices, type Order, type Result } from './shops/shop.harness.ts';
 
 const operations = ['mismatch-query', 'mismatch-path', 'mismatch-method', 'other-endpoint'];
 const tenants = ['other-tenant-acts', 'other-tenant-learns-nothing'];

@@ -6,7 +6,7 @@ import { allChecks, check, formatReport } from 'semel/check';
 import { openStore } from 'semel/embedded';
 import { createOnce } from 'semel/express';
 import { expect, onTestFinished, test } from 'vitest';
-import { limits, outcomes, shopTarget } from './check-shop.harness.ts';
+import { limits, outcomes, shopTarget } from './shops/check-shop.harness.ts';
 
 test('check passes a route of our own in everything that can be asked of it', async () => {
   const store = await openStore();

@@ -1,13 +1,13 @@
 import { pause, type Environment } from '../client/environment.ts';
 import { retryAfterMs } from '../client/retry-after.ts';
 import { CannotRunError, NotTriedError } from './check-error.ts';
-import type { CountSoFar, EffectMeter } from './effect-meter.ts';
-import type { EndpointProcess } from './endpoint-process.ts';
+import type { CountSoFar, EffectMeter } from './effects/effect-meter.ts';
+import type { EndpointProcess } from './restart/endpoint-process.ts';
 import type { Limits } from './limits.ts';
 import type { Pace } from './pace.ts';
 import type { Seeded } from './seeded.ts';
-import type { Target } from './target.ts';
-import type { Variation } from './variations.ts';
+import type { Target } from './request/target.ts';
+import type { Variation } from './request/variations.ts';
 import { bytesOf, connect, reasonOf, type Answer, type Connection, type Exchange, type Message } from './wire.ts';
 
 /** What is sent: one of the two payloads, under the values of the key's field as they go over the wire; none is no field. */

@@ -5,8 +5,9 @@ import { check, countByGet, describeTarget, formatReport, profileNames, type Rep
 import { openStore } from 'semel/embedded';
 import { createOnce } from 'semel/http';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { checkShop, limits, outcomes } from './check-shop.harness.ts';
-import { latency, Shop, type Choices, type Order, type Result } from './shop.harness.ts';
+import { checkShop, limits, outcomes } from './shops/check-shop.harness.ts';
+import { wrongShops } from './shops/wrong-shops.harness.ts';
+import { latency, Shop, type Choices, type Order, type Result } from './shops/shop.harness.ts';
 
 const only = ['profile-mismatch', 'profile-in-flight', 'profile-missing-key', 'profile-replay-mark'];
 
@@ -82,6 +83,14 @@ describe('a profile', () => {
     expect(report.results).toMatchObject([
       { result: 'fail', seen: expect.stringContaining('the first answer has idempotent-replayed: true') },
     ]);
+  });
+
+  test('stripe passes a shop that keeps its faults and fails one that does not; what contradicts that is not asked', async () => {
+    const keeping = wrongShops.find(({ foundBy }) => foundBy.includes('fault-gone-succeeds'))?.open() ?? new Shop();
+    const options = { profile: 'stripe', only: ['profile-fault-kept'] };
+    expect(outcomes(await checkShop(keeping, options), 'pass')).toEqual(options.only);
+    expect(outcomes(await checkShop(new Shop(), options), 'fail')).toEqual(options.only);
+    await expect(checkShop(keeping, { profile: 'stripe', only: ['fault-gone-succeeds'] })).rejects.toThrow('no check');
   });
 
   test('does not take a duplicate that waited for one that was answered in flight', async () => {

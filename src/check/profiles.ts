@@ -13,6 +13,8 @@ export interface Profile {
   readonly inFlight: Demand & { readonly mayWait: boolean };
   /** A request without a key, by its method. */
   readonly missingKey: (method: string) => MissingKeyDemand;
+  /** Where a 5xx is kept like any answer, on purpose; `undefined` where a retry executes, or the contract does not say. */
+  readonly faultsKept: { readonly source: string } | undefined;
   /** How an answer tells that it is a replay; `undefined` where none has to. */
   readonly replay: ReplayDemand | undefined;
 }
@@ -59,6 +61,7 @@ const semel: Profile = {
     if (['PUT', 'DELETE'].includes(method)) return { acts: true, source };
     return { acts: false, source, statuses: [400], fields: { 'idempotency-outcome': 'refused' } };
   },
+  faultsKept: undefined,
   replay: {
     source: `${semelPage}, "The answer"`,
     first: { 'idempotency-outcome': 'executed', 'idempotent-replayed': undefined },
@@ -71,11 +74,12 @@ const ietf: Profile = {
   mismatch: { source: `${ietfDraft}, section 2.7`, statuses: [422], fields: {} },
   inFlight: { source: `${ietfDraft}, sections 2.6 and 2.7`, statuses: [409], fields: {}, mayWait: false },
   missingKey: () => ({ acts: false, source: `${ietfDraft}, section 2.7`, statuses: [400], fields: {} }),
+  faultsKept: undefined,
   // The draft has no field for it.
   replay: undefined,
 };
 
-/** Of its API v1; v2 replays in another way. It documents the type of the error at a mismatch, not the status; 400 is what is seen. */
+/** Of its API v1; v2 replays in another way. It documents the type of the error at a mismatch, not the status: that is from reports of its users. */
 const stripePage = 'docs.stripe.com/api/idempotent_requests';
 
 const stripe: Profile = {
@@ -89,6 +93,8 @@ const stripe: Profile = {
   },
   // The key is an option of the client there.
   missingKey: () => ({ acts: true, source: stripePage }),
+  // "Regardless of whether it succeeds or fails", 500 included.
+  faultsKept: { source: stripePage },
   replay: {
     source: 'docs.stripe.com/error-low-level, "Idempotency"',
     first: { 'idempotent-replayed': undefined },

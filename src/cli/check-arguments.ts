@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { defaultLimits, InvalidInputError, profileNames, type Limits, type RestartOptions } from '../check/check.ts';
-import { mergeHeaders } from '../check/sendable.ts';
+import { mergeHeaders } from '../check/request/sendable.ts';
 import { readEffectArguments, type EffectArguments } from './effect-arguments.ts';
 
 /** What the words behind `semel check` ask for. */

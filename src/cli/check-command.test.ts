@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Report } from 'semel/check';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { serve, Shop } from '../check/shop.harness.ts';
-import { wrongShops } from '../check/wrong-shops.harness.ts';
+import { serve, Shop } from '../check/shops/shop.harness.ts';
+import { wrongShops } from '../check/shops/wrong-shops.harness.ts';
 import { checkCommand } from './check-command.ts';
 import type { Terminal } from './terminal.ts';
 

@@ -17,7 +17,14 @@ import {
   type Target,
 } from '../check/check.ts';
 import { checkUsage, parseCheckWords, readCheckArguments, type CheckArguments } from './check-arguments.ts';
-import { configFileName, overrideByWords, readConfigFile, type Config, type Variables } from './config-file.ts';
+import {
+  configFileName,
+  overrideByWords,
+  readConfigFile,
+  withoutConsent,
+  type Config,
+  type Variables,
+} from './config-file.ts';
 import { openEffect, type OpenEffect } from './open-effect.ts';
 import { readRequest, readRequestFile } from './request-file.ts';
 import type { Terminal } from './terminal.ts';
@@ -60,7 +67,7 @@ async function findConfig(
   if (path !== undefined) return readConfigFile(path, variables);
   const usual = join(directory, configFileName);
   if (url !== undefined || !(await isThere(usual))) return undefined;
-  return readConfigFile(usual, variables);
+  return withoutConsent(await readConfigFile(usual, variables));
 }
 
 async function isThere(path: string): Promise<boolean> {
@@ -84,7 +91,7 @@ async function prepare(asked: Asked, config: Config | undefined, terminal: Termi
   try {
     const restart = restartBy(asked.restart);
     terminal.tell(planOf(asked, target, { counted, restart, config }));
-    if (!(await isAllowed(asked, target, counted, terminal))) return 2;
+    if (!(await isAllowed(asked, target, { counted, restart, config }, terminal))) return 2;
     return await run(asked, target, { counted, restart }, terminal);
   } finally {
     await counted?.close();
@@ -169,19 +176,22 @@ function describeOthers({ isQueryGiven, ...of }: Target['variations']): readonly
 async function isAllowed(
   { yes }: Asked,
   { url }: Target,
-  counted: OpenEffect | undefined,
+  { counted, restart, config }: Means,
   terminal: Terminal,
 ): Promise<boolean> {
   const hosts = counted?.hostname === undefined ? [url.hostname] : [url.hostname, counted.hostname];
   const foreign = [...new Set(hosts.filter((host) => !isLoopback(host)))];
-  if (yes || foreign.length === 0) return true;
+  const doubts = [
+    ...(foreign.length === 0 ? [] : [`${foreign.join(' and ')} is not this machine`]),
+    // Whoever names a file, or types the words, has seen them.
+    ...(config?.isFound === true && restart !== undefined ? [`${config.path} ${restart.plan}`] : []),
+  ].join(', and ');
+  if (yes || doubts === '') return true;
   if (terminal.confirm === undefined) {
-    terminal.tell(
-      `semel check: ${foreign.join(' and ')} is not this machine, and nobody is there to be asked; --yes allows it\n`,
-    );
+    terminal.tell(`semel check: ${doubts}, and nobody is there to be asked; --yes allows it\n`);
     return false;
   }
-  if (await terminal.confirm(`${foreign.join(' and ')} is not this machine. The requests act. Send them?`)) return true;
+  if (await terminal.confirm(`${doubts}. The requests act. Send them?`)) return true;
   terminal.tell('nothing was sent\n');
   return false;
 }

@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { CallingShop } from '../check/calling-shop.harness.ts';
-import { serve, Shop } from '../check/shop.harness.ts';
+import { CallingShop } from '../check/shops/calling-shop.harness.ts';
+import { serve, Shop } from '../check/shops/shop.harness.ts';
 import { checkCommand } from './check-command.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -42,6 +42,25 @@ describe('checkCommand', () => {
       expect(printed()).toMatch(/seed 6, profile ietf\n\npass {7}fresh-key .*\npass {7}replay-equality /);
       expect(readFileSync(join(directory, 'report.xml'), 'utf8')).toContain('<testcase classname="semel.check"');
       expect(printed() + told()).not.toContain('sesame');
+    }
+  });
+
+  test.for([
+    ['to send to another host', { url: 'https://shop.invalid/' }, 'shop.invalid is not this machine'],
+    ['to run a command', { url: 'http://127.0.0.1:9/', restart: 'npm start' }, 'runs npm start'],
+  ] as const)('asks %s where the file was only found, whatever it says itself', async ([, document, doubt]) => {
+    const directory = scratch();
+    const config = join(directory, 'semel-check.json');
+    writeFileSync(config, JSON.stringify({ ...document, yes: true, patience: 0.01 }));
+    const surroundings = { directory, variables: {} };
+    const found = listen();
+    expect(await checkCommand([], found.terminal, surroundings)).toBe(2);
+    expect(found.told()).toContain(`${doubt}, and nobody is there to be asked; --yes allows it`);
+    expect(found.printed()).toBe('');
+    for (const words of [['--yes'], ['--config', config]]) {
+      const allowed = listen();
+      expect(await checkCommand(words, allowed.terminal, surroundings)).toBe(2);
+      expect(allowed.printed()).toContain('could not run: a fresh request');
     }
   });
 

@@ -100,8 +100,17 @@ describe('readConfig', () => {
   });
 
   test('finds files from where it is', () => {
-    const { options } = read({ request: 'tea.json', json: 'out/a.json', junit: '/b.xml', database: 'sqlite:shop.db' });
+    const files = {
+      request: 'tea.json',
+      json: 'out/a.json',
+      junit: '/b.xml',
+      database: 'sqlite:shop.db',
+      pid: 'run/pid',
+    };
+    const { options } = read(files);
+    expect(read({ pid: '7' }).options.pid).toBe('7');
     expect(options).toEqual({
+      pid: '/shop/run/pid',
       request: '/shop/tea.json',
       json: '/shop/out/a.json',
       junit: '/b.xml',

@@ -9,6 +9,8 @@ export const configFileName = 'semel-check.json';
 /** What a config file has: the URL and options, and perhaps the request itself. */
 export interface Config extends CheckWords {
   readonly path: string;
+  /** Nobody named it: it was in the directory, whoever has put it there. */
+  readonly isFound: boolean;
   /** The request, where it is not a file of its own. */
   readonly request: unknown;
 }
@@ -118,6 +120,7 @@ export function readConfig(content: string, path: string, variables: Variables):
   const expand = (value: string, name: string): string => expandVariables(value, `"${name}" of ${path}`, variables);
   const options = Object.entries(given).map(([name, value]) => {
     if (name === 'json' || name === 'junit') return [name, beside(String(value))];
+    if (name === 'pid' && !/^\d+$/.test(String(value))) return [name, beside(String(value))];
     if (name === 'database') return [name, besideSqlite(expand(String(value), name), beside)];
     if (typeof value === 'number') return [name, String(value)];
     if (!isObject(value)) return [name, value];
@@ -125,6 +128,7 @@ export function readConfig(content: string, path: string, variables: Variables):
   });
   return {
     path,
+    isFound: false,
     url: url as string | undefined,
     request: isObject(request) ? expandHeaders(request, expand) : undefined,
     options: {
@@ -132,6 +136,12 @@ export function readConfig(content: string, path: string, variables: Variables):
       ...(typeof request === 'string' ? { request: beside(request) } : {}),
     },
   };
+}
+
+/** A file that was merely found allows nothing: its `yes` is nobody's. */
+export function withoutConsent(config: Config): Config {
+  const { yes: _, ...options } = config.options;
+  return { ...config, isFound: true, options };
 }
 
 /** Words win: the whole of an option, of headers each by its name, and of counts the one that they choose. */
@@ -169,18 +179,23 @@ function expandVariables(value: string, where: string, variables: Variables): st
 
 /** In the headers of a request, and of those that differ from it; never in what is sent. */
 function expandHeaders(request: unknown, expand: (value: string, name: string) => string): unknown {
-  if (Array.isArray(request)) return request.map((one) => expandHeaders(one, expand));
+  if (Array.isArray(request)) return request.map((one: unknown) => expandHeaders(one, expand));
   if (!isObject(request)) return request;
-  const expanded = Object.entries(request).map(([name, value]) => {
-    if (['otherEndpoint', 'failing', 'failOnce'].includes(name)) return [name, expandHeaders(value, expand)];
-    if (name !== 'headers' || !isObject(value)) return [name, value];
-    const fields = Object.entries(value).map(([field, one]) => [
-      field,
-      typeof one === 'string' ? expand(one, 'request') : one,
-    ]);
-    return [name, Object.fromEntries(fields)];
-  });
-  return Object.fromEntries(expanded);
+  const expanded = { ...request };
+  for (const name of ['otherEndpoint', 'failing', 'failOnce']) {
+    if (request[name] !== undefined) expanded[name] = expandHeaders(request[name], expand);
+  }
+  const { headers } = request;
+  if (isObject(headers)) expanded['headers'] = mapValues(headers, (value) => expandText(value, expand));
+  return expanded;
+}
+
+function expandText(value: unknown, expand: (value: string, name: string) => string): unknown {
+  return typeof value === 'string' ? expand(value, 'request') : value;
+}
+
+function mapValues(object: Record<string, unknown>, act: (value: unknown) => unknown): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(object).map(([name, value]) => [name, act(value)]));
 }
 
 function besideSqlite(database: string, beside: (file: string) => string): string {

@@ -1,5 +1,5 @@
 import { countByGet, countBySql, countByWebhook, type Effect, type Target } from '../check/check.ts';
-import { mergeHeaders } from '../check/sendable.ts';
+import { mergeHeaders } from '../check/request/sendable.ts';
 import type { EffectArguments } from './effect-arguments.ts';
 
 /** A count that is ready, until it is closed. */

@@ -10,7 +10,7 @@ import {
   type Settled,
 } from '../probe.ts';
 import { failed, ietfDraft, passed, type Check } from '../rule.ts';
-import type { Variation } from '../variations.ts';
+import type { Variation } from '../request/variations.ts';
 import type { Answer } from '../wire.ts';
 
 const source = `${ietfDraft}, sections 2.6, "Retry", and 2.7; docs/http.md, "What is kept"`;
@@ -147,7 +147,8 @@ async function failAndRetry(probe: Probe, failing: Variation): Promise<Failure> 
   return { name: failing.name, key, first, retries: settled };
 }
 
-async function failOnce(probe: Probe, key: string): Promise<Answer> {
+/** @throws NotTriedError where nobody says how, or it does not fail */
+export async function failOnce(probe: Probe, key: string): Promise<Answer> {
   const { failOnce: variation } = probe.target.variations;
   if (variation === undefined) {
     throw new NotTriedError('it needs headers with which the request fails, as "failOnce" in the request file');
@@ -162,7 +163,8 @@ async function fail(probe: Probe, variation: Variation, key: string): Promise<An
   throw new NotTriedError(`what should fail (${variation.name}) was answered ${describeExchange(exchange)}`);
 }
 
-async function settleAfter(probe: Probe, key: string, first: Answer): Promise<Settled> {
+/** The given request, when the cause of the failure is gone. */
+export async function settleAfter(probe: Probe, key: string, first: Answer): Promise<Settled> {
   return probe.settle(probe.given(key), isPendingAfter(probe, first));
 }
 

@@ -1,7 +1,7 @@
 import { NotTriedError } from '../check-error.ts';
 import { describeExchange, isRefusal, isSuccess, times, type Probe } from '../probe.ts';
 import { failed, ietfDraft, passed, type Check } from '../rule.ts';
-import type { Variation, Variations } from '../variations.ts';
+import type { Variation, Variations } from '../request/variations.ts';
 import type { Answer, Exchange } from '../wire.ts';
 
 /**

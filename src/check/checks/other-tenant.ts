@@ -1,7 +1,7 @@
 import { NotTriedError } from '../check-error.ts';
 import { describeExchange, isSuccess, times, type Probe } from '../probe.ts';
 import { failed, ietfDraft, passed, type Check } from '../rule.ts';
-import type { Variation } from '../variations.ts';
+import type { Variation } from '../request/variations.ts';
 import type { Answer, Exchange } from '../wire.ts';
 import { wordsOf } from './conflict-leaks-nothing.ts';
 

@@ -3,14 +3,21 @@ import { describeExchange, describeSettled, isSuccess, tally, times } from '../p
 import type { Demand, Fields, MissingKeyDemand, Profile, ReplayDemand } from '../profiles.ts';
 import { failed, passed, type Check } from '../rule.ts';
 import type { Answer, Exchange } from '../wire.ts';
+import { failOnce, faultGoneSucceeds, settleAfter } from './failed-executions.ts';
+
+/** Checks that a contract contradicts on purpose. */
+export function contradictedBy({ faultsKept }: Profile): readonly Check[] {
+  return faultsKept === undefined ? [] : [faultGoneSucceeds];
+}
 
 /** What a profile demands beyond the checks that every endpoint passes, each as a check of its own. */
 export function profileChecks(profile: Profile, method: string): readonly Check[] {
-  const { name, mismatch, inFlight, missingKey, replay } = profile;
+  const { name, mismatch, inFlight, missingKey, faultsKept, replay } = profile;
   return [
     mismatchAnswer(name, mismatch),
     inFlightAnswer(name, inFlight),
     missingKeyAnswer(name, missingKey(method)),
+    ...(faultsKept === undefined ? [] : [faultKept(name, faultsKept.source)]),
     ...(replay === undefined ? [] : [replayMark(name, replay)]),
   ];
 }
@@ -102,6 +109,24 @@ function missingKeyAnswer(profile: string, demand: MissingKeyDemand): Check {
       const found = `two requests without a key, answered ${exchanges.map(describeExchange).join(' and ')}, acted ${times(acted)}`;
       const areAnswered = exchanges.every((one) => one.outcome === 'answered' && isSuccess(one.answer));
       return acted === 2 && areAnswered ? passed(found) : failed(found);
+    },
+  };
+}
+
+function faultKept(profile: string, source: string): Check {
+  return {
+    name: 'profile-fault-kept',
+    title: `a 5xx is kept as ${profile} says`,
+    needsEffect: false,
+    rule: { source, demands: 'A retry of what was answered by 5xx is answered so again, though its cause is gone.' },
+    async run(probe) {
+      const key = probe.freshKey();
+      const first = await failOnce(probe, key);
+      if (first.status < 500) throw new NotTriedError(`"failOnce" was answered ${first.status}; it needs a 5xx`);
+      const settled = await settleAfter(probe, key, first);
+      const found = `it was answered ${first.status}, and a retry without the fault ${describeSettled(settled)}`;
+      const isKept = settled.outcome === 'answered' && settled.answer.status === first.status;
+      return isKept ? passed(found) : failed(found);
     },
   };
 }

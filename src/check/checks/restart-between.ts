@@ -1,4 +1,4 @@
-import type { CountSoFar } from '../effect-meter.ts';
+import type { CountSoFar } from '../effects/effect-meter.ts';
 import { NotTriedError } from '../check-error.ts';
 import { describeSettled, isSuccess, times, type Settled } from '../probe.ts';
 import { failed, ietfDraft, passed, type Check } from '../rule.ts';

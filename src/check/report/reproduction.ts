@@ -1,6 +1,6 @@
-import type { Act, Sending } from './probe.ts';
-import type { Target } from './target.ts';
-import type { Variation } from './variations.ts';
+import type { Act, Sending } from '../probe.ts';
+import type { Target } from '../request/target.ts';
+import type { Variation } from '../request/variations.ts';
 
 /** Longer bodies go into files, or nobody could read the report. */
 const bodyCharactersMax = 2_000;

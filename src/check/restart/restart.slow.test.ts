@@ -1,7 +1,7 @@
 import { formatReport } from 'semel/check';
 import { describe, expect, test } from 'vitest';
-import { outcomes } from './check-shop.harness.ts';
-import { checkDyingShop, wrongDyingShops } from './dying-shops.harness.ts';
+import { outcomes } from '../shops/check-shop.harness.ts';
+import { checkDyingShop, wrongDyingShops } from '../shops/dying-shops.harness.ts';
 
 describe('check, across deaths', () => {
   test.for(['one transaction', 'claims of the living'])(

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { realEnvironment, type Environment } from '../client/environment.ts';
-import { SkippingEnvironment } from '../testing/skipping-environment.harness.ts';
-import { NotTriedError } from './check-error.ts';
+import { realEnvironment, type Environment } from '../../client/environment.ts';
+import { SkippingEnvironment } from '../../testing/skipping-environment.harness.ts';
+import { NotTriedError } from '../check-error.ts';
 import { EndpointProcess } from './endpoint-process.ts';
-import { defaultLimits } from './limits.ts';
+import { defaultLimits } from '../limits.ts';
 import type { Restart } from './restart.ts';
 
 describe('EndpointProcess', () => {

@@ -1,4 +1,4 @@
-import type { Environment } from '../client/environment.ts';
+import type { Environment } from '../../client/environment.ts';
 import { latency, problem, Shop, type Choices, type Kept, type Order, type Result } from './shop.harness.ts';
 
 /** A shop that remembers a key for as long as it says, by the clock of the test. */

@@ -1,4 +1,4 @@
-import { InvalidInputError } from './check-error.ts';
+import { InvalidInputError } from '../check-error.ts';
 
 /** What one step takes: a member of an object by its name, an element of an array by its index, from the end if negative. */
 export type JsonPath = readonly (string | number)[];

@@ -1,4 +1,4 @@
-import { InvalidInputError } from './check-error.ts';
+import { InvalidInputError } from '../check-error.ts';
 
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 

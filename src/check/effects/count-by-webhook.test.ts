@@ -2,10 +2,10 @@ import { connect } from 'node:net';
 import { once } from 'node:events';
 import { check, countByWebhook, describeTarget, formatReport, type WebhookOptions } from 'semel/check';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { realEnvironment } from '../client/environment.ts';
-import { CallingShop } from './calling-shop.harness.ts';
-import { limits, outcomes } from './check-shop.harness.ts';
-import { serve } from './shop.harness.ts';
+import { realEnvironment } from '../../client/environment.ts';
+import { CallingShop } from '../shops/calling-shop.harness.ts';
+import { limits, outcomes } from '../shops/check-shop.harness.ts';
+import { serve } from '../shops/shop.harness.ts';
 
 const asking = { environment: realEnvironment, signal: new AbortController().signal };
 

@@ -1,4 +1,4 @@
-import { InvalidInputError } from './check-error.ts';
+import { InvalidInputError } from '../check-error.ts';
 import { assertMethod, assertSendable, bytesOf, mergeHeaders, withContentType, type HeaderFields } from './sendable.ts';
 
 /** A request that is not the given one, whole. */

@@ -8,11 +8,11 @@ import { join } from 'node:path';
 import { buffer, text } from 'node:stream/consumers';
 import { check, countByGet, describeTarget, restartBy } from 'semel/check';
 import { expect, onTestFinished, test } from 'vitest';
-import { limits, others } from './check-shop.harness.ts';
-import { checkStarted, startShop } from './dying-shops.harness.ts';
+import { limits, others } from '../shops/check-shop.harness.ts';
+import { checkStarted, startShop } from '../shops/dying-shops.harness.ts';
 import { curlScript } from './reproduction.ts';
-import { serve } from './shop.harness.ts';
-import { wrongShops } from './wrong-shops.harness.ts';
+import { serve } from '../shops/shop.harness.ts';
+import { wrongShops } from '../shops/wrong-shops.harness.ts';
 
 test.for([
   ['a replay executes', 'sequential-duplicates', { min: 2, max: 4 }],

@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { check, countBySql, describeTarget, formatReport } from 'semel/check';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { realEnvironment } from '../client/environment.ts';
-import { BookingShop } from './booking-shop.harness.ts';
-import { limits, outcomes } from './check-shop.harness.ts';
-import { serve } from './shop.harness.ts';
+import { realEnvironment } from '../../client/environment.ts';
+import { BookingShop } from '../shops/booking-shop.harness.ts';
+import { limits, outcomes } from '../shops/check-shop.harness.ts';
+import { serve } from '../shops/shop.harness.ts';
 import { startPostgres, type PostgresServer } from './sql/postgres-server.harness.ts';
 
 const only = ['fresh-key', 'sequential-duplicates', 'concurrent-duplicates', 'missing-key'];

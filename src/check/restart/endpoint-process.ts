@@ -1,8 +1,8 @@
 import { connect } from 'node:net';
-import { pause, within, type Environment } from '../client/environment.ts';
-import { CannotRunError, NotTriedError } from './check-error.ts';
-import type { EffectMeter } from './effect-meter.ts';
-import type { Limits } from './limits.ts';
+import { pause, within, type Environment } from '../../client/environment.ts';
+import { CannotRunError, NotTriedError } from '../check-error.ts';
+import type { EffectMeter } from '../effects/effect-meter.ts';
+import type { Limits } from '../limits.ts';
 import type { Restart, Starting } from './restart.ts';
 
 export interface EndpointProcessOptions {

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
-import { InvalidInputError, NotTriedError } from './check-error.ts';
+import { InvalidInputError, NotTriedError } from '../check-error.ts';
 
 /** How the process of the endpoint is ended, and how it is brought back. */
 export interface Restart {

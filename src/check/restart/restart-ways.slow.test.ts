@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { formatReport, restartBy } from 'semel/check';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { outcomes } from './check-shop.harness.ts';
-import { checkDyingShop, checkStarted, startShop } from './dying-shops.harness.ts';
+import { outcomes } from '../shops/check-shop.harness.ts';
+import { checkDyingShop, checkStarted, startShop } from '../shops/dying-shops.harness.ts';
 
 const across = ['restart-between', 'killed-amid'];
 const limits = { kills: 3, patienceMsMax: 30_000, settleMsMax: 10_000 };

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { CannotRunError, InvalidInputError } from './check-error.ts';
+import { CannotRunError, InvalidInputError } from '../check-error.ts';
 import type { Effect } from './effect.ts';
-import { reasonOf } from './wire.ts';
+import { reasonOf } from '../wire.ts';
 
 /** A server that the endpoint calls each time it acts. Whoever makes it closes it when the run is over. */
 export interface WebhookCounter extends Effect {

@@ -1,8 +1,8 @@
-import { pause, type Environment } from '../client/environment.ts';
-import { CannotRunError } from './check-error.ts';
+import { pause, type Environment } from '../../client/environment.ts';
+import { CannotRunError } from '../check-error.ts';
 import type { Effect } from './effect.ts';
-import type { Limits } from './limits.ts';
-import type { Pace } from './pace.ts';
+import type { Limits } from '../limits.ts';
+import type { Pace } from '../pace.ts';
 
 /** By how much the count rose until now, at rest. Where it should have risen by so much at least, that is waited for. */
 export type CountSoFar = (atLeast?: number) => Promise<number>;

@@ -1,11 +1,11 @@
-import { within } from '../client/environment.ts';
-import { CannotRunError, InvalidInputError } from './check-error.ts';
+import { within } from '../../client/environment.ts';
+import { CannotRunError, InvalidInputError } from '../check-error.ts';
 import type { Effect } from './effect.ts';
-import { defaultLimits } from './limits.ts';
+import { defaultLimits } from '../limits.ts';
 import { readPostgres } from './sql/postgres.ts';
 import type { SqlReader } from './sql/rows.ts';
 import { readSqlite } from './sql/sqlite.ts';
-import { reasonOf } from './wire.ts';
+import { reasonOf } from '../wire.ts';
 
 /** A count from a database. Whoever makes it closes it when the run is over. */
 export interface SqlEffect extends Effect {

@@ -1,9 +1,9 @@
-import type { Environment } from '../client/environment.ts';
-import { CannotRunError } from './check-error.ts';
+import type { Environment } from '../../client/environment.ts';
+import { CannotRunError } from '../check-error.ts';
 import { parseJsonPath, valueAt } from './json-path.ts';
-import { defaultLimits } from './limits.ts';
-import { readUrl } from './target.ts';
-import { connect, reasonOf } from './wire.ts';
+import { defaultLimits } from '../limits.ts';
+import { readUrl } from '../request/target.ts';
+import { connect, reasonOf } from '../wire.ts';
 
 /** Counts how often the operation acted. It decides: answers alone prove nothing. */
 export interface Effect {

@@ -1,4 +1,4 @@
-import { InvalidInputError } from './check-error.ts';
+import { InvalidInputError } from '../check-error.ts';
 import { assertFieldName, assertMethod, assertSendable, bytesOf, mergeHeaders, withContentType } from './sendable.ts';
 import { describeVariations, type Variations, type VariationsDescription } from './variations.ts';
 

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { SkippingEnvironment } from '../testing/skipping-environment.harness.ts';
-import { CannotRunError } from './check-error.ts';
+import { SkippingEnvironment } from '../../testing/skipping-environment.harness.ts';
+import { CannotRunError } from '../check-error.ts';
 import { EffectMeter, type CountSoFar } from './effect-meter.ts';
-import { defaultLimits } from './limits.ts';
-import { Pace } from './pace.ts';
+import { defaultLimits } from '../limits.ts';
+import { Pace } from '../pace.ts';
 
 describe('EffectMeter', () => {
   test('waits out a request whose end nobody waited for, and counts what it does until then', async () => {

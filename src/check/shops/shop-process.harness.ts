@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { DatabaseSync } from 'node:sqlite';
-import { pause, realEnvironment } from '../client/environment.ts';
+import { pause, realEnvironment } from '../../client/environment.ts';
 
 /**
  * A shop in a process of its own, to be killed: `shop-process.harness.ts PORT DATABASE PIDFILE HOW`. Its orders and its records of keys are in

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
-import { pause, realEnvironment } from '../client/environment.ts';
+import { pause, realEnvironment } from '../../client/environment.ts';
 
 /** A request to place an order, read whole. */
 export interface Order {

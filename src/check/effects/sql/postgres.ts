@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import type { Client, Query } from 'pg';
-import { CannotRunError } from '../check-error.ts';
+import { CannotRunError } from '../../check-error.ts';
 import { rowsMax, type Rows, type SqlReader } from './rows.ts';
 
 interface Session {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { countBySql } from 'semel/check';
 import { expect, onTestFinished, test } from 'vitest';
-import { realEnvironment } from '../client/environment.ts';
+import { realEnvironment } from '../../client/environment.ts';
 
 test.for([
   ['mysql://localhost/shop', 'a database is postgres://'],

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { check, countByGet, describeTarget, restartBy, type CheckOptions, type Report } from 'semel/check';
 import { onTestFinished } from 'vitest';
-import { pause, realEnvironment } from '../client/environment.ts';
+import { pause, realEnvironment } from '../../client/environment.ts';
 import { limits } from './check-shop.harness.ts';
 
 export interface DyingShop {
