@@ -8,6 +8,7 @@ import {
   faultGoneSucceeds,
 } from './checks/failed-executions.ts';
 import { freshKey } from './checks/fresh-key.ts';
+import { inFlightConsistent } from './checks/in-flight-consistent.ts';
 import { inFlightDuplicates } from './checks/in-flight-duplicates.ts';
 import { keyForms, longKeys } from './checks/key-forms.ts';
 import { killedAmid } from './checks/killed-amid.ts';
@@ -27,6 +28,7 @@ export const allChecks: readonly Check[] = [
   sequentialDuplicates,
   concurrentDuplicates,
   inFlightDuplicates,
+  inFlightConsistent,
   replayEquality,
   mismatchExecutesNothing,
   mismatchRefused,

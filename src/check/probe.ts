@@ -348,7 +348,7 @@ const delayMsMax = 2_000;
 const inProgressStatuses: ReadonlySet<number> = new Set([202, 409, 423, 425, 429, 503]);
 
 /** A 503 without Retry-After may be the failure of this very request. */
-function isBusy({ status, headers }: Answer): boolean {
+export function isBusy({ status, headers }: Answer): boolean {
   return status === 429 || (status === 503 && headers.some(([name]) => name === 'retry-after'));
 }
 

@@ -28,8 +28,16 @@ class CheckThenSet extends Shop {
   }
 }
 
+/** Slow enough that a client can be seen to go away meanwhile, and a duplicate to come, on a busy machine too. */
+class SlowShop extends Shop {
+  protected override async act(order: Order): Promise<Result> {
+    for (let rest = 0; rest < 10; rest += 1) await latency();
+    return super.act(order);
+  }
+}
+
 /** The answer to the loser of a race is kept like any other. */
-class LoserIsKept extends Shop {
+class LoserIsKept extends SlowShop {
   protected override async handleDuplicate(key: string, kept: Kept, order: Order): Promise<void> {
     if (kept.result !== undefined) return this.replay(kept.result, order);
     const refusal = problem(409, 'it is in progress');
@@ -39,6 +47,26 @@ class LoserIsKept extends Shop {
 
   protected override complete(key: string, result: Result): void {
     if (this.kept.get(key)?.result === undefined) super.complete(key, result);
+  }
+}
+
+/** Two places refuse a duplicate, and each has its own mind: a look-up, and the constraint that catches what slips through. */
+class RefusesInTwoWays extends SlowShop {
+  #refusals = 0;
+
+  protected override async handleDuplicate(key: string, kept: Kept, order: Order): Promise<void> {
+    if (kept.result !== undefined) return super.handleDuplicate(key, kept, order);
+    this.#refusals += 1;
+    return this.answer(order, problem(this.#refusals % 2 === 0 ? 409 : 425, 'it is in progress'));
+  }
+}
+
+/** Whoever waits is woken, and told no more than that it is done. */
+class WaitersGetLess extends SlowShop {
+  protected override async handleDuplicate(key: string, kept: Kept, order: Order): Promise<void> {
+    if (kept.result !== undefined) return super.handleDuplicate(key, kept, order);
+    const result = await kept.done.promise;
+    return this.replay({ ...result, body: '{}' }, order);
   }
 }
 
@@ -79,14 +107,6 @@ class MismatchIsKept extends Shop {
 class MismatchTellsResult extends Shop {
   protected override handleMismatch(_key: string, kept: Kept, order: Order): Promise<void> {
     return this.answer(order, problem(422, `the key was used already: ${kept.body}, ${kept.result?.body}`));
-  }
-}
-
-/** Slow enough that a client can be seen to go away meanwhile, on a busy machine too. */
-class SlowShop extends Shop {
-  protected override async act(order: Order): Promise<Result> {
-    for (let rest = 0; rest < 10; rest += 1) await latency();
-    return super.act(order);
   }
 }
 
@@ -193,7 +213,7 @@ export const wrongShops: readonly WrongShop[] = [
     // Whoever waits for a claim that another replaced would wait for ever.
     open: () => new CheckThenSet({ inFlight: 409 }),
     foundBy: ['concurrent-duplicates'],
-    perhapsBy: ['in-flight-duplicates', 'fault-gone-acts-once', 'client-gone'],
+    perhapsBy: ['in-flight-duplicates', 'in-flight-consistent', 'fault-gone-acts-once', 'client-gone'],
   },
   {
     defect: 'the refusal of a loser is kept',
@@ -201,6 +221,12 @@ export const wrongShops: readonly WrongShop[] = [
     foundBy: ['concurrent-duplicates'],
     perhapsBy: ['in-flight-duplicates', 'client-gone'],
   },
+  {
+    defect: 'a duplicate is refused in two ways',
+    open: () => new RefusesInTwoWays(),
+    foundBy: ['in-flight-consistent'],
+  },
+  { defect: 'who waits gets less', open: () => new WaitersGetLess(), foundBy: ['in-flight-consistent'] },
   { defect: 'a replay is serialised anew', open: () => new Reserialised(), foundBy: ['replay-equality'] },
   {
     defect: 'the payload is part of the key',
