@@ -32,6 +32,6 @@ export const claim: Claim = {
     { subject: 'Semel', against: ['floor: plain Map'], inFlight: [64, 1024] },
   ],
   limitedBy: `One core: some six promises a transaction, where the optimistic floor makes three; the encoding of three keys; and the hash map, asked
-at the read, at the comparison and at each write, for keys that were just encoded and so are hashed anew. Each value is a version that lives until no
-snapshot needs it. What is fastest among the peers answers synchronously: it makes no promise, and its body can wait for nothing.`,
+at the read and at each write, for keys that were just encoded and so are hashed anew; with 65,536 keys that is mostly waiting for memory. Each value is a
+version that lives until no snapshot needs it. What is fastest among the peers answers synchronously: it makes no promise, and its body can wait for nothing.`,
 };

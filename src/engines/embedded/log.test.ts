@@ -4,6 +4,7 @@ import { realWorld } from '../../kv/world.ts';
 import type { World } from '../../kv/world.ts';
 import { SimulatedDisk } from '../../testing/simulated-disk.ts';
 import type { DiskOperation } from '../../testing/simulated-disk.ts';
+import { scanSegment } from './log-scan.ts';
 import { segmentName } from './log-segment.ts';
 import { Log } from './log.ts';
 import type { LogOptions, SyncFacts } from './log.ts';
@@ -66,6 +67,52 @@ test('Log shares the first sync among the entries of one turn', async () => {
   for (const entry of ['a', 'b', 'c']) log.append(Buffer.from(entry));
   await log.whenDurable(3);
   expect(synced.map(({ entries }) => entries)).toEqual([3]);
+});
+
+test.for([
+  ['lets what a sync has woken join the group that waits', 1, [1, 2, 2]],
+  ['does not wait for what a sync has woken where that took longer than the sync', 50, [1, 2, 1]],
+] as const)('Log %s', async ([, wakingMs, groups]) => {
+  let clockMs = 0;
+  const syncs = new HeldSyncs();
+  const disk = new SimulatedDisk({ seed: 1, pause: syncs.pause });
+  const { log, synced } = await openLog(disk, { world: { ...realWorld, monotonicMs: () => clockMs } });
+  const append = (): number => log.append(Buffer.from('entry'));
+  syncs.hold();
+  append();
+  for (let sync = 1; sync <= 2; sync += 1) {
+    await syncs.arrival();
+    const woken = log.whenDurable(log.durableIndex + 1).then(() => {
+      clockMs += wakingMs;
+      append();
+    });
+    append();
+    clockMs += 10;
+    syncs.releaseOne();
+    await woken;
+  }
+  await syncs.arrival();
+  syncs.releaseAll();
+  await log.whenDurable(log.lastIndex);
+  expect(synced.map(({ entries }) => entries).slice(0, groups.length)).toEqual(groups);
+});
+
+test('Log vouches by a mark for what it acknowledges, where the group that waits is not written yet', async () => {
+  let clockMs = 0;
+  const syncs = new HeldSyncs();
+  const disk = new SimulatedDisk({ seed: 1, pause: syncs.pause });
+  const { log } = await openLog(disk, { world: { ...realWorld, monotonicMs: () => clockMs } });
+  syncs.hold();
+  log.append(Buffer.from('acknowledged'));
+  await syncs.arrival();
+  const woken = log.whenDurable(1).then(() => disk.read(segmentName(1)));
+  log.append(Buffer.from('waits'));
+  clockMs += 10;
+  syncs.releaseOne();
+  const scan = scanSegment(segmentName(1), 1, Buffer.from(await woken));
+  expect(scan).toMatchObject({ marked: true, chain: { sequence: 1 } });
+  syncs.releaseAll();
+  await log.whenDurable(2);
 });
 
 test('Log.whenDurable answers one promise for a group, and calls onDurable before its waiters run', async () => {

@@ -19,7 +19,9 @@ import type { OpenSegment } from './log-segment.ts';
  *   first group is written, and it is *syncing*.
  * - *syncing*: appends only queue. When the sync is done, the group's entries are durable: `onDurable` is called, then in the
  *   same turn the next group is written, if one waits, or else the mark (*idle*). Waiters run only after that, so whatever was
- *   acknowledged is followed by a record that vouches for it, as far as a killed process is concerned.
+ *   acknowledged is followed by a record that vouches for it, as far as a killed process is concerned. Where the turn of such
+ *   waiters is known to be shorter than a sync, the group that waits becomes *due* behind the mark, and takes along what they
+ *   append: else two halves of the same callers would wait for each other's syncs for ever, and each sync carry but one half.
  * - *poisoned*, from any state, for good, by the first write or sync that fails: the kernel may have dropped what it could not
  *   write, so a second try would prove nothing. All waiters that are left are rejected; what became durable stays so.
  * - *closed*: takes no entries. On the way the queue is flushed and the mark is synced; a poisoned log just closes.
@@ -36,6 +38,8 @@ export class Log {
   #syncing: Group | undefined;
   #due = false;
   #rewriting = false;
+  /** How long it took lately until all that a sync had woken had run. */
+  #wakingMs = 0;
   #marked: boolean;
   #durableSequence: number;
   #lastIndex = 0;
@@ -96,10 +100,7 @@ export class Log {
     } else {
       this.#queue.push({ entries: [entry], payloadBytes, lastIndex: this.#lastIndex, durable: undefined });
     }
-    if (this.#syncing === undefined && !this.#due) {
-      this.#due = true;
-      this.#options.world.defer(() => this.#flush());
-    }
+    if (this.#syncing === undefined && !this.#due) this.#becomeDue();
     return this.#lastIndex;
   }
 
@@ -163,6 +164,11 @@ export class Log {
     return group;
   }
 
+  #becomeDue(): void {
+    this.#due = true;
+    this.#options.world.defer(() => this.#flush());
+  }
+
   #flush(): void {
     this.#due = false;
     const group = this.#queue.shift();
@@ -192,14 +198,25 @@ export class Log {
     group.durable?.resolve();
     this.#options.onSync?.({ entries: group.entries.length, bytes, syncMs });
     if (this.#queue.length > 0) {
-      this.#flush();
-      return;
+      const isWakingLong = this.#wakingMs >= syncMs;
+      this.#measureWaking();
+      if (isWakingLong) {
+        this.#flush();
+        return;
+      }
+      this.#becomeDue();
     }
     try {
       this.#mark();
     } catch (cause) {
       this.#fail('appending a mark', cause);
     }
+  }
+
+  #measureWaking(): void {
+    const { world } = this.#options;
+    const startedMs = world.monotonicMs();
+    world.defer(() => (this.#wakingMs = world.monotonicMs() - startedMs));
   }
 
   #mark(): void {
