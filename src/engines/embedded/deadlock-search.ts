@@ -59,25 +59,25 @@ export class DeadlockSearch {
   /** Those that were not walked over yet. */
   *#blockersOf(claim: Claim, walked: Map<ClaimQueue, number>): Generator<Claim> {
     for (const queue of this.#queuesAt(claim.target)) {
-      // A reader is blocked by writers only, a holder passes some, and ranges in one queue need not overlap.
-      const blockedByAll =
-        claim.mode === 'exclusive' && claim.target.key !== undefined && !isHeldBy(queue, claim.owner);
-      const isOfKey = queue.granted[0]?.target.key ?? queue.waiting[0]?.target.key;
       const from = walked.get(queue) ?? 0;
-      if (from === 0) for (const other of queue.granted) if (blocks(other, claim)) yield other;
+      // A reader is blocked by writers only, a holder passes those that it keeps waiting, be it by a range, and ranges in one
+      // queue need not overlap.
+      let blockedByAll = claim.mode === 'exclusive' && claim.target.key !== undefined;
+      for (const other of from === 0 ? queue.granted : []) {
+        if (blocks(other, claim)) yield other;
+        else blockedByAll = false;
+      }
       let index = from;
       for (; index < queue.waiting.length; index++) {
         const other = queue.waiting[index];
         if (other === undefined || other.arrival >= claim.arrival) break;
         if (blocks(other, claim)) yield other;
+        else blockedByAll = false;
       }
-      if (blockedByAll && isOfKey !== undefined) walked.set(queue, Math.max(index, 1));
+      const isOfKey = (queue.granted[0] ?? queue.waiting[0])?.target.key !== undefined;
+      if (blockedByAll && isOfKey) walked.set(queue, Math.max(index, 1));
     }
   }
-}
-
-function isHeldBy(queue: ClaimQueue, owner: LockOwner): boolean {
-  return queue.granted.some((claim) => claim.owner === owner);
 }
 
 function wayTo(claim: Claim, reachedFrom: ReadonlyMap<Claim, Claim | undefined>): readonly Claim[] {

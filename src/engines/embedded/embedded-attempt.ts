@@ -42,10 +42,10 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
   #seen = 0;
   #scansPinned: Set<Snapshot> | undefined;
   /** What it read and found, as the map has it: none of it can leave the map while the snapshot is held. */
-  #entriesRead: NewestVersion[] = none;
-  #absencesRead: EncodedKey[] = none;
-  #rangesRead: ReadRange[] = none;
-  #boundsTold: Additions[] = none;
+  #entriesRead: Noted<NewestVersion> = none;
+  #absencesRead: Noted<EncodedKey> = none;
+  #rangesRead: Noted<ReadRange> = none;
+  #boundsTold: Noted<Additions> = none;
 
   constructor(database: Database, options: AttemptOptions) {
     this.database = database;
@@ -122,18 +122,18 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
     const seen = map.visible(newest, sequence);
     if (this.isolation === 'serializable') {
       // A tombstone may be forgotten, and its key then begin anew.
-      if (newest === undefined || seen?.value === undefined) this.#absencesRead = appended(this.#absencesRead, key);
-      else this.#entriesRead = appended(this.#entriesRead, newest);
+      if (newest === undefined || seen?.value === undefined) this.#absencesRead = noted(this.#absencesRead, key);
+      else this.#entriesRead = noted(this.#entriesRead, newest);
     }
     return seen;
   }
 
   registerScan(range: ReadRange): void {
-    if (this.isolation === 'serializable') this.#rangesRead = appended(this.#rangesRead, range);
+    if (this.isolation === 'serializable') this.#rangesRead = noted(this.#rangesRead, range);
   }
 
   registerBounds(told: Additions): void {
-    this.#boundsTold = appended(this.#boundsTold, told);
+    this.#boundsTold = noted(this.#boundsTold, told);
   }
 
   fail(key: EncodedKey): ConflictError {
@@ -237,16 +237,19 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
 /** An empty list that all share, until there is something in it. */
 const none: never[] = [];
 
-function appended<T>(list: T[], item: T): T[] {
-  if (list === none) return [item];
-  const length = list.push(item);
-  // At every power of two, so that a body which asks for the same keys over and over fills no memory.
-  const isDue = length >= repeatsKeptMax && (length & (length - 1)) === 0;
-  return isDue ? [...new Set(list)] : list;
+/** Short ones are lists; a long one is a set, so that a body which asks for the same keys over and over fills no memory. */
+type Noted<T> = T[] | Set<T>;
+
+function noted<T>(items: Noted<T>, item: T): Noted<T> {
+  if (items instanceof Set) return items.add(item);
+  if (items === none) return [item];
+  if (items.length === listedMax) return new Set(items).add(item);
+  items.push(item);
+  return items;
 }
 
 /** Below this, what is in a list twice costs less than finding out. */
-const repeatsKeptMax = 1_024;
+const listedMax = 64;
 
 /** A conflict names its keys, but not a million of them. */
 const keysToldMax = 100;

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { limits } from '../../kv/limits.ts';
 import { realWorld } from '../../kv/world.ts';
 import { encodeKey } from '../../kv/tuple.ts';
 import { turn } from '../../testing/manual-world.ts';
@@ -56,4 +57,16 @@ test('LockTable finds the cycle at the end of a long chain of waits', async () =
   // Each that ends grants the lock that the one before it waits for.
   for (const owner of [victim, ...owners.slice(0, -1).reverse()]) if (owner !== undefined) table.release(owner);
   expect(await Promise.all(waits.slice(0, -1))).toEqual(owners.slice(0, -1).map(() => 'granted'));
+});
+
+test('LockTable refuses as a whole what there is no room for: nothing of it waits, and nobody is told of it later', async () => {
+  const table = new LockTable(realWorld);
+  const [holder, greedy] = [new LockOwner('holder', 1, () => undefined), new LockOwner('greedy', 2, () => undefined)];
+  await table.acquire(holder, [...key('x'), ...key('y')]);
+  await table.acquire(greedy, Array.from({ length: limits.locksMax - 1 }, (_, index) => key(index)).flat());
+  await expect(table.acquire(greedy, [...key('x'), ...key('y')])).rejects.toMatchObject({ limit: 'locksMax' });
+  table.release(greedy);
+  table.release(holder);
+  await turn();
+  expect(table.isEmpty).toBe(true);
 });

@@ -74,11 +74,13 @@ export class LockTable {
         if (timeoutMs === 0) throw new LockTimeoutError(describeTarget(target), 0);
         (waiting ??= new Set()).add(claim);
       } else {
-        this.#own(claim);
+        this.#requireRoom(owner, 1);
+        owner.claims.add(claim);
         this.#queueOf(claim).grant(claim);
       }
     }
     if (waiting === undefined) return;
+    this.#requireRoom(owner, waiting.size);
     if (owner.waits === 0 && this.#ownersWaiting >= limits.lockWaitersMax) {
       throw new LimitExceededError('lockWaitersMax', limits.lockWaitersMax, this.#ownersWaiting + 1);
     }
@@ -112,7 +114,7 @@ export class LockTable {
     };
     for (const claim of claims) {
       claim.wait = wait;
-      this.#own(claim);
+      owner.claims.add(claim);
       this.#queueOf(claim).waiting.push(claim);
     }
     const onAbort = (): void => this.#giveUp(wait, new AbortedError({ cause: signal?.reason }));
@@ -149,11 +151,9 @@ export class LockTable {
   }
 
   /** @throws LimitExceededError (locksMax) */
-  #own(claim: Claim): void {
-    if (claim.owner.claims.size >= limits.locksMax) {
-      throw new LimitExceededError('locksMax', limits.locksMax, claim.owner.claims.size + 1);
-    }
-    claim.owner.claims.add(claim);
+  #requireRoom({ claims }: LockOwner, count: number): void {
+    if (claims.size + count <= limits.locksMax) return;
+    throw new LimitExceededError('locksMax', limits.locksMax, claims.size + count);
   }
 
   #leave(claim: Claim): void {

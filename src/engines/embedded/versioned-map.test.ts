@@ -25,6 +25,15 @@ test('VersionedMap shows each snapshot what was newest at its sequence', () => {
   ]);
 });
 
+test('VersionedMap shows of an old version all that it was: its number, and whether bytes are in it', () => {
+  const map = new VersionedMap();
+  map.install('a', 1, 71, storeValue(new Uint8Array([1])));
+  map.install('a', 2, 72, storeValue('text'));
+  map.install('a', 3, 73, storeValue('text'));
+  expect(map.at('a', 1)).toMatchObject({ sequence: 1, version: 71, hasBytes: true });
+  expect(map.at('a', 2)).toMatchObject({ sequence: 2, version: 72, hasBytes: false });
+});
+
 test('VersionedMap keeps what the horizon still sees and lets go of the rest', () => {
   const map = new VersionedMap();
   for (let sequence = 1; sequence <= 4; sequence++) put(map, 'a', sequence, sequence);

@@ -114,6 +114,22 @@ function victims(open: OpenStore): void {
 }
 
 function cycles(open: OpenStore): void {
+  test('lock finds a deadlock that a holder of a range closes on one of its keys, past the waiter that it holds up', async () => {
+    const store = await open();
+    const [holder, writer, reader] = [await begin(store), await begin(store), await begin(store)];
+    await holder.tx.lock({ start: ['a'], end: ['z'] }, { mode: 'shared' });
+    const writersWait = writer.tx.lock(x);
+    await letOthersRun();
+    const readersWait = faultOf(DeadlockError, reader.tx.lock(x, { mode: 'shared' }));
+    await letOthersRun();
+    const holdersWait = holder.tx.lock(x);
+    await readersWait;
+    await holdersWait;
+    await holder.commit();
+    await writersWait;
+    await writer.commit();
+  });
+
   test.each([
     ['a', ['c', 'b', 'a']],
     ['b', ['a', 'c', 'b']],
