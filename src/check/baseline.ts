@@ -26,7 +26,8 @@ export async function takeBaseline(probe: Probe, meter: EffectMeter | undefined)
   const status = probe.usualStatus;
   if (acted !== 0) {
     throw new CannotRunError(
-      `a fresh request, answered ${status}, raised the count by ${acted}; it must be a count that rises by 1`,
+      `a fresh request, answered ${status}, raised the count by ${acted}; it must be a count that rises by 1. Does something that was sent before still act, or ` +
+        'somebody else use the endpoint?',
     );
   }
   throw new CannotRunError(

@@ -108,7 +108,7 @@ export async function check(target: Target, options: CheckOptions = {}): Promise
     await takeBaseline(probe, meter);
     for (const [index, one] of chosen.entries()) {
       onProgress({ event: 'begins', check: one, number: index + 1, of: chosen.length });
-      const result = await runCheck(one, probe, { hasEffect: meter !== undefined, results });
+      const result = await runCheck(one, probe, { meter, results });
       results.push(result);
       // What was blamed already may act once more, and is not to be held against what comes after.
       if (result.result !== 'pass') meter?.disturb();
@@ -153,13 +153,13 @@ function assertPositive(name: string, value: number): void {
 }
 
 interface Circumstances {
-  readonly hasEffect: boolean;
+  readonly meter: EffectMeter | undefined;
   readonly results: readonly CheckResult[];
 }
 
-async function runCheck(check: Check, probe: Probe, { hasEffect, results }: Circumstances): Promise<CheckResult> {
+async function runCheck(check: Check, probe: Probe, { meter, results }: Circumstances): Promise<CheckResult> {
   const { name, title, rule } = check;
-  if (check.needsEffect && !hasEffect) {
+  if (check.needsEffect && meter === undefined) {
     return { name, title, rule, result: 'not-tried', why: 'it needs a count of the effects (--effect)' };
   }
   // Then every fresh request of another check would be taken for a duplicate, and all of them would fail for this one reason.
@@ -170,7 +170,14 @@ async function runCheck(check: Check, probe: Probe, { hasEffect, results }: Circ
   try {
     const verdict = await check.run(probe);
     if (verdict.result === 'pass') return { name, title, rule, ...verdict };
-    return { name, title, rule, ...verdict, script: curlScript(probe.target, probe.acts) };
+    const script = curlScript(probe.target, probe.acts);
+    // It may have been somebody else who acted.
+    const others = check.needsEffect ? ((await meter?.riseWhileIdle()) ?? 0) : 0;
+    const doubt =
+      others === 0
+        ? ''
+        : `; then, while nothing was sent, the count rose by ${others}: does somebody else use the endpoint?`;
+    return { name, title, rule, result: 'fail', seen: `${verdict.seen}${doubt}`, script };
   } catch (error) {
     if (!(error instanceof NotTriedError)) throw error;
     return { name, title, rule, result: 'not-tried', why: reasonOf(error) };

@@ -9,6 +9,9 @@ import type { Seeded } from './seeded.ts';
 import type { Target } from './request/target.ts';
 import type { Variation } from './request/variations.ts';
 import { bytesOf, connect, reasonOf, type Answer, type Connection, type Exchange, type Message } from './wire.ts';
+import { describeExchange, type Settled } from './wording.ts';
+
+export type { Settled } from './wording.ts';
 
 /** What is sent: one of the two payloads, under the values of the key's field as they go over the wire; none is no field. */
 export interface Sending {
@@ -21,7 +24,13 @@ export interface Sending {
 /** Something that a check did to the endpoint, so that its report can tell how to do it again. */
 export type Act =
   | { readonly act: 'send'; readonly sending: Sending; readonly copies: number }
-  | { readonly act: 'cut-request'; readonly sending: Sending; readonly bytes: number; readonly ofBytes: number }
+  | {
+      readonly act: 'cut-request';
+      readonly sending: Sending;
+      readonly bytes: number;
+      readonly ofBytes: number;
+      readonly where: CutPlace['within'];
+    }
   | { readonly act: 'hang-up'; readonly sending: Sending; readonly when: string }
   | { readonly act: 'send-in-turn'; readonly sending: Sending; readonly atMs: readonly number[] }
   | { readonly act: 'send-and-strike'; readonly sending: Sending; readonly moment: Moment; readonly script: string }
@@ -32,14 +41,13 @@ export type Act =
 export type Moment = number | 'answered';
 
 export interface CutPlace {
-  readonly within: 'head' | 'body';
+  /** The key is what its field has; what is behind it is still of the head. */
+  readonly within: 'head' | 'key' | 'behind-key' | 'body';
+  /** How much of that is sent, 0 <= part < 1. */
   readonly part: number;
+  /** Any where it is not said. A server that takes the end of what it reads for the end of the request is seen by 'close' alone. */
+  readonly end?: 'reset' | 'close';
 }
-
-/** What became of a request that was repeated while its operation was in progress. */
-export type Settled =
-  | { readonly outcome: 'answered'; readonly answer: Answer }
-  | { readonly outcome: 'unsettled'; readonly seen: string };
 
 export interface ProbeOptions {
   readonly target: Target;
@@ -205,16 +213,24 @@ export class Probe {
     throw new NotTriedError(`a fresh request, which should have succeeded, was answered ${seen}`);
   }
 
-  /** Sends all up to somewhere in the head or in the body, and breaks the connection; `part` says where, 0 <= part < 1. */
-  async cutRequest(sending: Sending, { within, part }: CutPlace): Promise<void> {
+  /** Sends all up to somewhere, and breaks the connection. */
+  async cutRequest(sending: Sending, { within, part, end = this.#anyEnd() }: CutPlace): Promise<void> {
     const message = this.#messageOf(sending);
-    const ofBytes = bytesOf(message).length;
-    const bodyBytes = message.body.length;
-    const headBytes = ofBytes - bodyBytes;
-    const bytes = within === 'head' ? 1 + Math.floor(part * (headBytes - 1)) : headBytes + Math.floor(part * bodyBytes);
-    this.#acts.push({ act: 'cut-request', sending, bytes, ofBytes });
+    const whole = bytesOf(message);
+    const headBytes = whole.length - message.body.length;
+    const [key = ''] = sending.keys;
+    const keyAt = whole.subarray(0, headBytes).lastIndexOf(key, undefined, 'latin1');
+    const stretches: Readonly<Record<CutPlace['within'], readonly [from: number, to: number]>> = {
+      head: [1, headBytes],
+      key: [keyAt + 1, keyAt + key.length],
+      'behind-key': [keyAt + key.length, headBytes],
+      body: [headBytes, whole.length],
+    };
+    const [from, to] = stretches[within];
+    const bytes = from + Math.floor(part * (to - from));
+    this.#acts.push({ act: 'cut-request', sending, bytes, ofBytes: whole.length, where: within });
     const connection = await this.#connectOrNotTry();
-    await connection.sendPart(message, bytes, this.#anyEnd());
+    await connection.sendPart(message, bytes, end);
     this.#meter?.expectEffectsFor(2 * this.answerMs);
   }
 
@@ -363,25 +379,4 @@ export function isSuccess({ status }: Answer): boolean {
 /** Of a client's own doing, by RFC 9110, section 15.5. */
 export function isRefusal({ status }: Answer): boolean {
   return status >= 400 && status < 500;
-}
-
-export function describeExchange(exchange: Exchange): string {
-  return exchange.outcome === 'answered' ? String(exchange.answer.status) : `not at all (${exchange.reason})`;
-}
-
-export function describeSettled(settled: Settled): string {
-  return settled.outcome === 'answered' ? String(settled.answer.status) : settled.seen;
-}
-
-/** "49 times 201, once 409" */
-export function tally(words: readonly string[]): string {
-  const counts = new Map<string, number>();
-  for (const word of words) counts.set(word, (counts.get(word) ?? 0) + 1);
-  return [...counts].map(([word, count]) => `${times(count)} ${word}`).join(', ');
-}
-
-export function times(count: number): string {
-  if (count === 0) return 'never';
-  if (count === 1) return 'once';
-  return count === 2 ? 'twice' : `${count} times`;
 }

@@ -131,13 +131,17 @@ async function exchangeOn(socket: Socket, message: Message): Promise<Answer> {
   const incoming = await answered;
   const pieces: Buffer[] = [];
   let length = 0;
-  for await (const piece of incoming) {
-    const bytes = piece as Buffer;
-    length += bytes.length;
-    if (length > answerBytesMax) throw new Error(`the answer has more than ${answerBytesMax} bytes`);
-    pieces.push(bytes);
+  try {
+    for await (const piece of incoming) {
+      const bytes = piece as Buffer;
+      length += bytes.length;
+      if (length > answerBytesMax) break;
+      pieces.push(bytes);
+    }
+  } catch (cause) {
+    throw new Error('its answer broke off, or its body is malformed', { cause });
   }
-  if (!incoming.complete) throw new Error('the connection ended within the answer');
+  if (length > answerBytesMax) throw new Error(`the answer has more than ${answerBytesMax} bytes`);
   const { rawHeaders, statusCode = 0 } = incoming;
   const headers: [string, string][] = [];
   for (let at = 0; at < rawHeaders.length; at += 2) {

@@ -53,7 +53,9 @@ their effects: use an endpoint made for tests.
   --rate N               requests a second at most, on average; ${defaultLimits.ratePerSecondMax} by default
   --concurrency N        requests at once at most; ${defaultLimits.concurrencyMax} by default
   --patience SECONDS     how long an operation may stay in progress; ${defaultLimits.patienceMsMax / 1_000} by default
+  --answer SECONDS       how long one request may go without its whole answer; ${defaultLimits.answerMsMax / 1_000} by default
   --quiet SECONDS        how long the count must rest until it counts; ${defaultLimits.quietMs / 1_000} by default
+  --settle SECONDS       how long to wait for that; ${defaultLimits.settleMsMax / 1_000} by default
   --startup SECONDS      how long the endpoint may take to come back; ${defaultLimits.startupMsMax / 1_000} by default
   --kills N              how often it is killed amid a request; ${defaultLimits.kills} by default
   --late SECONDS         how late a late duplicate comes; ${defaultLimits.lateMs / 1_000} by default
@@ -63,7 +65,7 @@ their effects: use an endpoint made for tests.
   --yes                  does not ask before it sends to a host that is not this machine
   --config FILE          takes URL and options from a JSON file; semel-check.json where neither it nor a URL is given
 
-Exit codes: 0 all passed that was tried, 1 a check failed, 2 it could not run.
+Exit codes: 0 all passed that was tried, 1 a check failed, 2 it could not run, was interrupted, or had nothing to try.
 `;
 
 const options = {
@@ -88,7 +90,9 @@ const options = {
   rate: { type: 'string' },
   concurrency: { type: 'string' },
   patience: { type: 'string' },
+  answer: { type: 'string' },
   quiet: { type: 'string' },
+  settle: { type: 'string' },
   startup: { type: 'string' },
   kills: { type: 'string' },
   late: { type: 'string' },
@@ -169,14 +173,26 @@ function readNames(given: readonly string[] | undefined): readonly string[] | un
   return given?.flatMap((names) => names.split(',')).map((name) => name.trim());
 }
 
-type Limit = 'rate' | 'concurrency' | 'patience' | 'quiet' | 'startup' | 'kills' | 'late' | 'lifetime-max';
+type Limit =
+  | 'rate'
+  | 'concurrency'
+  | 'patience'
+  | 'answer'
+  | 'quiet'
+  | 'settle'
+  | 'startup'
+  | 'kills'
+  | 'late'
+  | 'lifetime-max';
 
 function readLimits(given: Readonly<Partial<Record<Limit, string>>>): Partial<Limits> {
   const limits = {
     ratePerSecondMax: wholeNumber('rate', given.rate, 1),
     concurrencyMax: wholeNumber('concurrency', given.concurrency, 1),
     patienceMsMax: milliseconds('patience', given.patience),
+    answerMsMax: milliseconds('answer', given.answer),
     quietMs: milliseconds('quiet', given.quiet),
+    settleMsMax: milliseconds('settle', given.settle),
     startupMsMax: milliseconds('startup', given.startup),
     kills: wholeNumber('kills', given.kills, 1),
     lateMs: milliseconds('late', given.late),

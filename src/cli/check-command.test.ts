@@ -184,7 +184,7 @@ describe('checkCommand', () => {
 
   test.for([
     ['no JSON', 'is not JSON'],
-    [[], 'has no object in it'],
+    [[], 'is not a JSON object'],
     [{ boddy: 1 }, 'has boddy'],
     [{ method: 1 }, '"method" of'],
     [{ headers: { a: 1 } }, '"headers" of'],

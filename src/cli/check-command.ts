@@ -38,7 +38,7 @@ export interface Surroundings {
   readonly variables: Variables;
 }
 
-/** `semel check`. Exit codes: 0 all passed that was tried, 1 a check failed, 2 it could not run. */
+/** `semel check`. Exit codes: 0 all passed that was tried, 1 a check failed, 2 it could not run, was interrupted, or had nothing to try. */
 export async function checkCommand(
   words: readonly string[],
   terminal: Terminal,

@@ -77,7 +77,9 @@ const members: Readonly<Record<string, Kind>> = {
   rate: whole(1),
   concurrency: whole(1),
   patience: seconds,
+  answer: seconds,
   quiet: seconds,
+  settle: seconds,
   startup: seconds,
   kills: whole(1),
   late: seconds,
@@ -113,7 +115,7 @@ export function readConfig(content: string, path: string, variables: Variables):
   } catch {
     throw new InvalidInputError(`${path} is not JSON`);
   }
-  if (!isObject(document)) throw new InvalidInputError(`${path} has no object in it`);
+  if (!isObject(document)) throw new InvalidInputError(`${path} is not a JSON object`);
   for (const [name, value] of Object.entries(document)) assertMember(name, value, path);
   const { $schema: _, url, request, ...given } = document;
   const beside = (file: string): string => resolve(dirname(path), file);

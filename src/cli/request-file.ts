@@ -80,7 +80,7 @@ function readFault(value: unknown, path: string): NonNullable<RequestDescription
 
 function readObject(value: unknown, where: string, names: readonly string[]): Given {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new InvalidInputError(`${where} has no object in it`);
+    throw new InvalidInputError(`${where} is not a JSON object`);
   }
   const unknown = Object.keys(value).find((name) => !names.includes(name));
   if (unknown !== undefined) throw new InvalidInputError(`${where} has ${unknown}; it can have ${names.join(', ')}`);

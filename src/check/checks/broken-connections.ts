@@ -1,5 +1,6 @@
-import { describeSettled, isSuccess, times, type CutPlace, type Probe, type Sending } from '../probe.ts';
+import { isSuccess, type CutPlace, type Probe, type Sending } from '../probe.ts';
 import { failed, ietfDraft, passed, type Check, type Verdict } from '../rule.ts';
+import { describeSettled, times } from '../wording.ts';
 
 const retries = `${ietfDraft}, section 1; RFC 9110, section 9.2.2`;
 
@@ -40,9 +41,11 @@ export const clientGone: Check = {
   },
 };
 
-/** In parts of the head or of the body: the head alone, all but the last byte, and what is between. */
+/** Within the key, which is then another one; with the key and not its end; the head alone; all but the last byte; and between. */
 const cutPlaces: readonly (CutPlace & { readonly spread: number })[] = [
   { within: 'head', part: 0.1, spread: 0.8 },
+  { within: 'key', part: 0.2, spread: 0.7, end: 'close' },
+  { within: 'behind-key', part: 0, spread: 0.9, end: 'close' },
   { within: 'body', part: 0, spread: 0 },
   { within: 'body', part: 0.1, spread: 0.3 },
   { within: 'body', part: 0.5, spread: 0.4 },
@@ -59,9 +62,9 @@ export const requestCut: Check = {
       'A request of which a part arrived does not use up its key: its retry is answered, and the operation acts once in all.',
   },
   run(probe) {
-    const places = cutPlaces.filter(({ within }) => within === 'head' || probe.target.body.length > 0);
-    return breakAndRetry(probe, places, (sending, { within, part, spread }) =>
-      probe.cutRequest(sending, { within, part: part + spread * probe.random.fraction() }),
+    const places = cutPlaces.filter(({ within }) => within !== 'body' || probe.target.body.length > 0);
+    return breakAndRetry(probe, places, (sending, { spread, ...place }) =>
+      probe.cutRequest(sending, { ...place, part: place.part + spread * probe.random.fraction() }),
     );
   },
 };
@@ -89,9 +92,18 @@ async function breakAndRetry<Moment>(
   return passed(`broken off at ${moments.length} moments; each retry was answered, and each operation acted once`);
 }
 
+const wordsFor: Readonly<Record<CutPlace['within'], string>> = {
+  head: 'within the head',
+  key: 'within the key',
+  'behind-key': 'behind the key, within the head',
+  body: 'within the body',
+};
+
 function describeBreak(probe: Probe): string {
   const [first] = probe.acts;
-  if (first?.act === 'cut-request') return `the connection broke after ${first.bytes} of ${first.ofBytes} bytes`;
+  if (first?.act === 'cut-request') {
+    return `the connection broke after ${first.bytes} of ${first.ofBytes} bytes, ${wordsFor[first.where]}`;
+  }
   if (first?.act === 'hang-up') return `the client was gone ${first.when}`;
   throw new Error('assertion failed: a trial begins with its break');
 }

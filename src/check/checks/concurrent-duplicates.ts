@@ -1,7 +1,8 @@
 import { NotTriedError } from '../check-error.ts';
-import { describeExchange, describeSettled, isSuccess, tally, times } from '../probe.ts';
+import { isSuccess } from '../probe.ts';
 import type { Exchange } from '../wire.ts';
 import { failed, ietfDraft, passed, type Check } from '../rule.ts';
+import { describeExchange, describeSettled, tally, times } from '../wording.ts';
 
 /** Two are what an impatient client sends; a check before the act lets some of two hundred through even if it is quick. */
 const sizes = [2, 8, 50, 200];
@@ -18,6 +19,7 @@ export const concurrentDuplicates: Check = {
   async run(probe) {
     const found: string[] = [];
     const statuses = new Set<number>();
+    let unanswered = 0;
     const within = new Set(sizes.map((size) => Math.min(size, probe.limits.concurrencyMax)).filter((size) => size > 1));
     if (within.size === 0) throw new NotTriedError('it needs two requests at once (--concurrency)');
     for (const size of within) {
@@ -38,8 +40,10 @@ export const concurrentDuplicates: Check = {
       const areTold = answered.every((answer) => isSuccess(answer) || probe.isInProgress(answer));
       if (acted !== 1 || !isAnswered || !areTold) return failed(seen);
       for (const { status } of answered) statuses.add(status);
+      unanswered += answers.length - answered.length;
       found.push(String(size));
     }
-    return passed(`${found.join(', ')} at once acted once each, answered ${[...statuses].join(' or ')}`);
+    const rest = unanswered === 0 ? '' : `, ${unanswered} of them not at all`;
+    return passed(`${found.join(', ')} at once acted once each, answered ${[...statuses].join(' or ')}${rest}`);
   },
 };

@@ -1,6 +1,7 @@
 import { NotTriedError } from '../check-error.ts';
-import { describeExchange, isRefusal, type Probe } from '../probe.ts';
+import { isRefusal, type Probe } from '../probe.ts';
 import { failed, ietfDraft, passed, type Check } from '../rule.ts';
+import { describeExchange } from '../wording.ts';
 
 export const conflictLeaksNothing: Check = {
   name: 'conflict-leaks-nothing',

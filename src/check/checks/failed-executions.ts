@@ -1,17 +1,9 @@
 import { NotTriedError } from '../check-error.ts';
-import {
-  describeExchange,
-  describeSettled,
-  isRefusal,
-  isSuccess,
-  tally,
-  times,
-  type Probe,
-  type Settled,
-} from '../probe.ts';
+import { isRefusal, isSuccess, type Probe, type Settled } from '../probe.ts';
 import { failed, ietfDraft, passed, type Check } from '../rule.ts';
 import type { Variation } from '../request/variations.ts';
 import type { Answer } from '../wire.ts';
+import { describeExchange, describeSettled, tally, times } from '../wording.ts';
 
 const source = `${ietfDraft}, sections 2.6, "Retry", and 2.7; docs/http.md, "What is kept"`;
 

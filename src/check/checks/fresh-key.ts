@@ -1,5 +1,6 @@
-import { describeSettled, isSuccess, times } from '../probe.ts';
+import { isSuccess } from '../probe.ts';
 import { failed, ietfDraft, passed, type Check } from '../rule.ts';
+import { describeSettled, times } from '../wording.ts';
 
 /** Two customers may order the same, and one may order twice. */
 export const freshKey: Check = {

@@ -1,7 +1,8 @@
 import { NotTriedError } from '../check-error.ts';
-import { isBusy, isSuccess, tally, type Probe, type Settled } from '../probe.ts';
+import { isBusy, isSuccess, type Probe, type Settled } from '../probe.ts';
 import { failed, ietfDraft, passed, type Check } from '../rule.ts';
 import type { Answer } from '../wire.ts';
+import { tally } from '../wording.ts';
 
 const rounds = 3;
 const copiesMax = 8;

@@ -1,6 +1,7 @@
 import { NotTriedError } from '../check-error.ts';
-import { describeExchange, describeSettled, isSuccess, tally, times } from '../probe.ts';
+import { isSuccess } from '../probe.ts';
 import { failed, ietfDraft, passed, type Check } from '../rule.ts';
+import { describeExchange, describeSettled, tally, times } from '../wording.ts';
 
 /** In parts of the time that an answer takes. If fewer may be sent at once it is the later ones: a claim that ended early is seen late, too. */
 const parts = [0.15, 0.3, 0.45, 0.6, 0.75, 0.9];

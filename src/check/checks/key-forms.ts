@@ -1,5 +1,6 @@
-import { describeSettled, isRefusal, isSuccess, times, type Probe, type Settled } from '../probe.ts';
+import { isRefusal, isSuccess, type Probe, type Settled } from '../probe.ts';
 import { failed, ietfDraft, passed, type Check, type Verdict } from '../rule.ts';
+import { describeSettled, times } from '../wording.ts';
 
 /**
  * A key in some spelling. Which spellings an endpoint takes is its own affair; but the one that it takes must be a key, or its

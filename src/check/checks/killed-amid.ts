@@ -1,6 +1,7 @@
-import { describeExchange, describeSettled, isSuccess, times, type Moment, type Probe } from '../probe.ts';
+import { isSuccess, type Moment, type Probe } from '../probe.ts';
 import { failed, ietfDraft, passed, type Check, type Verdict } from '../rule.ts';
 import { assertCountSurvived } from './restart-between.ts';
+import { describeExchange, describeSettled, times } from '../wording.ts';
 
 /** A process dies at any moment; its clients retry. Whoever was answered does not. */
 export const killedAmid: Check = {

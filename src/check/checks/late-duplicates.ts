@@ -1,6 +1,7 @@
 import { NotTriedError } from '../check-error.ts';
-import { describeExchange, describeSettled, isRefusal, isSuccess, tally, times, type Probe } from '../probe.ts';
+import { isRefusal, isSuccess, type Probe } from '../probe.ts';
 import { failed, ietfDraft, passed, type Check } from '../rule.ts';
+import { describeExchange, describeSettled, tally, times } from '../wording.ts';
 
 export const lateDuplicate: Check = {
   name: 'late-duplicate',

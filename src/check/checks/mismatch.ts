@@ -1,6 +1,7 @@
 import { NotTriedError } from '../check-error.ts';
-import { describeExchange, describeSettled, isRefusal, isSuccess, times, type Probe, type Settled } from '../probe.ts';
+import { isRefusal, isSuccess, type Probe, type Settled } from '../probe.ts';
 import { failed, ietfDraft, passed, type Check } from '../rule.ts';
+import { describeExchange, describeSettled, times } from '../wording.ts';
 
 const source = `${ietfDraft}, sections 2.2 and 2.7; docs/http.md, "key-reused"`;
 

@@ -1,6 +1,7 @@
-import { describeExchange, isRefusal, isSuccess, times } from '../probe.ts';
+import { isRefusal, isSuccess } from '../probe.ts';
 import type { Exchange } from '../wire.ts';
 import { failed, ietfDraft, passed, type Check } from '../rule.ts';
+import { describeExchange, times } from '../wording.ts';
 
 export const missingKey: Check = {
   name: 'missing-key',

@@ -1,8 +1,9 @@
 import { NotTriedError } from '../check-error.ts';
-import { describeExchange, isRefusal, isSuccess, times, type Probe } from '../probe.ts';
+import { isRefusal, isSuccess, type Probe } from '../probe.ts';
 import { failed, ietfDraft, passed, type Check } from '../rule.ts';
 import type { Variation, Variations } from '../request/variations.ts';
 import type { Answer, Exchange } from '../wire.ts';
+import { describeExchange, times } from '../wording.ts';
 
 /**
  * The draft leaves open whether a key belongs to one operation of one endpoint or to all of an endpoint's; its section 2.6 only

@@ -1,9 +1,10 @@
 import { NotTriedError } from '../check-error.ts';
-import { describeExchange, isSuccess, times, type Probe } from '../probe.ts';
+import { isSuccess, type Probe } from '../probe.ts';
 import { failed, ietfDraft, passed, type Check } from '../rule.ts';
 import type { Variation } from '../request/variations.ts';
 import type { Answer, Exchange } from '../wire.ts';
 import { wordsOf } from './conflict-leaks-nothing.ts';
+import { describeExchange, times } from '../wording.ts';
 
 const source = `${ietfDraft}, section 5, "Data leaks"; docs/http.md, "The request"`;
 

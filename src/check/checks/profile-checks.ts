@@ -1,9 +1,10 @@
 import { NotTriedError } from '../check-error.ts';
-import { describeExchange, describeSettled, isSuccess, tally, times } from '../probe.ts';
+import { isSuccess } from '../probe.ts';
 import type { Demand, Fields, MissingKeyDemand, Profile, ReplayDemand } from '../profiles.ts';
 import { failed, passed, type Check } from '../rule.ts';
 import type { Answer, Exchange } from '../wire.ts';
 import { failOnce, faultGoneSucceeds, settleAfter } from './failed-executions.ts';
+import { describeExchange, describeSettled, tally, times } from '../wording.ts';
 
 /** Checks that a contract contradicts on purpose. */
 export function contradictedBy({ faultsKept }: Profile): readonly Check[] {

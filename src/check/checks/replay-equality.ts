@@ -1,6 +1,6 @@
 import type { Answer } from '../wire.ts';
-import { describeSettled } from '../probe.ts';
 import { failed, ietfDraft, passed, type Check } from '../rule.ts';
+import { describeSettled } from '../wording.ts';
 
 /**
  * What describes the result (RFC 9110, sections 8 and 10.2.2, RFC 8288). All other fields may differ: `Date`, `Age`, marks of a replay,

@@ -1,7 +1,8 @@
 import type { CountSoFar } from '../effects/effect-meter.ts';
 import { NotTriedError } from '../check-error.ts';
-import { describeSettled, isSuccess, times, type Settled } from '../probe.ts';
+import { isSuccess, type Settled } from '../probe.ts';
 import { failed, ietfDraft, passed, type Check } from '../rule.ts';
+import { describeSettled, times } from '../wording.ts';
 
 export const restartBetween: Check = {
   name: 'restart-between',

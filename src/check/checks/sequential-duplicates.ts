@@ -1,5 +1,6 @@
-import { describeSettled, isSuccess, tally, times } from '../probe.ts';
+import { isSuccess } from '../probe.ts';
 import { failed, ietfDraft, passed, type Check } from '../rule.ts';
+import { describeSettled, tally, times } from '../wording.ts';
 
 const duplicates = 3;
 

@@ -150,6 +150,7 @@ describe('countBySql in SQLite', () => {
     ['SELECT 9007199254740993', 'answered "9007199254740993"'],
     ['SELECT id FROM orders', 'answered none'],
     ['VALUES (1), (2)', 'answered several'],
+    ['SELECT 1; SELECT 2', 'more than one statement'],
     ['SELECT count(*) FROM no_such', 'no such table: no_such'],
     ['INSERT INTO orders DEFAULT VALUES RETURNING id', 'attempt to write a readonly database'],
   ] as const)('refuses %s', async ([query, reason]) => {

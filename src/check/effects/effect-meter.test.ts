@@ -28,6 +28,13 @@ describe('EffectMeter', () => {
     expect(await meter.during(async () => undefined)).toBe(0);
   });
 
+  test('tells by how much the count rises while nothing is sent', async () => {
+    const { meter, world } = measure();
+    expect(await meter.riseWhileIdle()).toBe(0);
+    world.riseAt(300);
+    expect(await meter.riseWhileIdle()).toBe(1);
+  });
+
   test('tells the work how far the count has risen, and waits for what should have come', async () => {
     const { meter, world } = measure();
     const seen: number[] = [];

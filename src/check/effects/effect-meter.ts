@@ -7,6 +7,9 @@ import type { Pace } from '../pace.ts';
 /** By how much the count rose until now, at rest. Where it should have risen by so much at least, that is waited for. */
 export type CountSoFar = (atLeast?: number) => Promise<number>;
 
+/** Who else uses an endpoint is seen where it is used so often. */
+const idleLooks = 3;
+
 /**
  * Says by how much work raised the count. An effect may show later than its answer, so a count counts only when it has not changed
  * for a while. Nobody else may use the operation meanwhile: what others do would be taken for effects of the work.
@@ -54,6 +57,18 @@ export class EffectMeter {
     this.#quietMs = Math.max(this.#quietMs, 2 * (this.#environment.monotonicMs() - beganMs));
     this.#settled = await this.#settle();
     return this.#settled - before;
+  }
+
+  /** By how much the count rises while nothing is sent; 0 where it cannot be read. */
+  async riseWhileIdle(): Promise<number> {
+    try {
+      const before = await this.#count();
+      await pause(this.#environment, idleLooks * this.#quietMs, this.#signal);
+      return (await this.#count()) - before;
+    } catch (error) {
+      if (error instanceof CannotRunError) return 0;
+      throw error;
+    }
   }
 
   /** Something is sent, so what was counted before does not hold after. */

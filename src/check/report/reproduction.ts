@@ -82,9 +82,9 @@ function lineOf(act: Act, target: Target, variables: Variables): string {
       // Processes would begin too far apart. Curl repeats what is in brackets; a fragment is not sent.
       return `request${suffix} -Z --no-progress-meter --parallel-immediate --parallel-max ${act.copies} ${words} ${quote(`${unglobbed((variation ?? target).url)}#[1-${act.copies}]`)}`;
     case 'hang-up':
-      return `send${suffix} ${words} -m 0.05 # here the client was gone ${act.when}`;
+      return `send${suffix} ${words} -m 0.05 # here the client was gone ${act.when}; by curl it is another moment each time: try others`;
     case 'send-in-turn':
-      return `${act.atMs.map((atMs) => `{ sleep ${seconds(atMs)}; send${suffix} ${words}; } &`).join('\n')}\nwait`;
+      return `${act.atMs.map((atMs) => `{ sleep ${seconds(atMs)}; send${suffix} ${words}; } &`).join('\n')}\nwait # what curl takes to begin is longer than most pauses: try others`;
     case 'send-and-strike':
       if (act.moment === 'answered') return `send${suffix} ${words}; restart`;
       // What a process of curl takes until it sends is longer than most moments, and another each time.
@@ -96,12 +96,35 @@ function lineOf(act: Act, target: Target, variables: Variables): string {
     case 'cut-request': {
       const bodyBytes = bodyOf(act.sending, target)?.length ?? 0;
       const headBytes = act.ofBytes - bodyBytes;
-      if (act.bytes < headBytes)
-        return `# ${act.bytes} of the ${headBytes} bytes of the head were sent, then the connection broke`;
+      if (act.bytes < headBytes) return cutHeadLine(act, target, variables);
       const part = `--data-binary @<(${printed(act.sending, target)} | head -c ${act.bytes - headBytes})`;
       return `send${suffix} ${keysOf(act.sending, target, variables)} -H 'Content-Length: ${bodyBytes}' ${part} -m 1 # cut off within its body`;
     }
   }
+}
+
+/** Curl sends heads whole; a shell sends what it is told. */
+function cutHeadLine(
+  { sending, bytes, ofBytes }: Extract<Act, { act: 'cut-request' }>,
+  target: Target,
+  variables: Variables,
+): string {
+  const { method, headers } = target;
+  const { protocol, hostname, port, host, pathname, search } = target.url;
+  if (protocol === 'https:')
+    return `# ${bytes} of ${ofBytes} bytes were sent, within the head, then the connection broke`;
+  const lines = [
+    quote(`${method} ${pathname}${search} HTTP/1.1`),
+    quote(`Host: ${host}`),
+    ...headers.map(([name, value]) =>
+      isPublic(name) ? quote(`${name}: ${value}`) : `"${name}: $${variableOf(name, value, target, undefined)}"`,
+    ),
+    ...sending.keys.map((key) => `"${target.keyHeader}: ${withVariable(key, variables)}"`),
+    quote(`Content-Length: ${bodyOf(sending, target)?.length ?? 0}`),
+    quote('Connection: close'),
+  ];
+  const address = `${hostname.replace(/^\[(.*)\]$/, '$1')}/${port || '80'}`;
+  return `printf '%s\\r\\n' ${lines.join(' ')} '' | head -c ${bytes} >/dev/tcp/${address} # cut off within its head; /dev/tcp is bash's`;
 }
 
 function restartLines(script: string, { url }: Target): readonly string[] {

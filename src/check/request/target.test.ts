@@ -39,6 +39,7 @@ test('describeTarget sends JSON as JSON, and a string as it is', () => {
 test.for([
   ['ftp://localhost/', {}, 'begins with http'],
   ['orders', {}, 'begins with http'],
+  ['ann:sesame@localhost/orders', {}, 'what is given is not an address'],
   ['http://ann:secret@localhost/', {}, 'send them in a header'],
   ['http://localhost/', { 'idempotency-key': 'k' }, 'makes the keys itself'],
   ['http://localhost/', { 'Content-Length': '1' }, 'writes Content-Length itself'],

@@ -63,7 +63,9 @@ export function describeTarget(address: string, request: RequestDescription, opt
 export function readUrl(address: string): URL {
   const url = URL.parse(address);
   if (url === null || !/^https?:$/.test(url.protocol)) {
-    throw new InvalidInputError(`${address} is not an address that begins with http:// or https://`);
+    // There may be a password in it.
+    const shown = address.includes('@') ? 'what is given' : address;
+    throw new InvalidInputError(`${shown} is not an address that begins with http:// or https://`);
   }
   // It would be printed wherever the address is.
   if (url.username !== '' || url.password !== '') {

@@ -63,6 +63,7 @@ const serveQueries = `
       // A writer holds the lock for a moment.
       database.exec('PRAGMA busy_timeout = 10000');
       const statement = database.prepare(text);
+      if (text.slice(statement.sourceSQL.length).trim() !== '') throw new Error('the query has more than one statement');
       statement.setReadBigInts(true);
       // Without it an object has columns in order, save those whose names are numbers. Node.js 22.12 has nothing else.
       statement.setReturnArrays?.(true);
