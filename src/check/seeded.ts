@@ -13,9 +13,4 @@ export class Seeded {
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   }
-
-  /** A whole number, both ends included. */
-  integer(min: number, max: number): number {
-    return min + Math.floor(this.fraction() * (max - min + 1));
-  }
 }

@@ -9,6 +9,7 @@ import type { Database } from './database.ts';
 import { EmbeddedTransaction, type ReadRange, type TransactionContext } from './embedded-transaction.ts';
 import { LockOwner } from './lock-claim.ts';
 import { keyTarget } from './lock-target.ts';
+import { none, noted, type Noted } from './noted.ts';
 import type { Snapshot } from './snapshots.ts';
 import type { KeptVersion, NewestVersion } from './versioned-map.ts';
 import { added, type Additions, sumOf, type Write, type WriteBuffer } from './write-buffer.ts';
@@ -233,23 +234,6 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
     this.#scansPinned.clear();
   }
 }
-
-/** An empty list that all share, until there is something in it. */
-const none: never[] = [];
-
-/** Short ones are lists; a long one is a set, so that a body which asks for the same keys over and over fills no memory. */
-type Noted<T> = T[] | Set<T>;
-
-function noted<T>(items: Noted<T>, item: T): Noted<T> {
-  if (items instanceof Set) return items.add(item);
-  if (items === none) return [item];
-  if (items.length === listedMax) return new Set(items).add(item);
-  items.push(item);
-  return items;
-}
-
-/** Below this, what is in a list twice costs less than finding out. */
-const listedMax = 64;
 
 /** A conflict names its keys, but not a million of them. */
 const keysToldMax = 100;

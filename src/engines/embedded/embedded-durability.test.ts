@@ -56,6 +56,32 @@ test('read sees the newest durable version while a newer one waits for the disk'
   await store.close();
 });
 
+test('transact at read-committed lets out nothing that rests on its last read before it is durable', async () => {
+  const { disk, close, open, syncing } = gatedDisk();
+  const store = await openStore({ disk, world: new ManualWorld() });
+  await store.transact((tx) => tx.set(['k'], 'old'));
+  const between = Promise.withResolvers<void>();
+  const seen: unknown[] = [];
+  const reading = store.transact(
+    async (tx) => {
+      seen.push(await value(tx));
+      await between.promise;
+      seen.push(await value(tx));
+    },
+    { isolation: 'read-committed' },
+  );
+  await turn();
+  close();
+  const commit = store.transact((tx) => tx.set(['k'], 'new'));
+  await syncing();
+  between.resolve();
+  expect(await isSettled(reading)).toBe(false);
+  expect(seen).toEqual(['old', 'new']);
+  open();
+  await Promise.all([reading, commit]);
+  await store.close();
+});
+
 test('transact sees the newest version in memory, and lets out nothing that rests on it before it is durable', async () => {
   const { disk, close, open, syncing } = gatedDisk();
   const store = await openStore({ disk, world: new ManualWorld() });
