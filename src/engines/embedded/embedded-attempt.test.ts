@@ -14,7 +14,7 @@ test('EmbeddedAttempt that is abandoned in the turn in which its last lock is gr
   holder.tx.set(['k'], 'held');
   late.tx.set(['k'], 'late');
   const ending = expect(late.commit()).rejects.toMatchObject({ code: 'transaction-closed' });
-  holder.commit();
+  void holder.commit();
   late.abandon();
   await ending;
   expect(late.installed).toBe(false);

@@ -1,43 +1,12 @@
 import { expect, test } from 'vitest';
 import { CommitUnknownError, PoisonedError } from '../../kv/errors.ts';
 import type { Transaction } from '../../kv/store.ts';
-import { ManualWorld, turn, until } from '../../testing/manual-world.ts';
-import { type DiskOperation, SimulatedDisk } from '../../testing/simulated-disk.ts';
+import { ManualWorld, turn } from '../../testing/manual-world.ts';
+import { SimulatedDisk } from '../../testing/simulated-disk.ts';
 import { Database } from './database.ts';
 import { openStore } from './embedded-store.ts';
+import { gatedDisk, isSettled } from './gated-disk.harness.ts';
 import { MemoryJournal } from './journal.ts';
-
-/** A disk whose syncs wait, once it is closed, until it is opened again. */
-function gatedDisk() {
-  let gate = Promise.withResolvers<void>();
-  let waiting = 0;
-  gate.resolve();
-  const disk = new SimulatedDisk({
-    seed: 1,
-    async pause(operation: DiskOperation) {
-      if (operation !== 'sync') return;
-      waiting++;
-      await gate.promise;
-      waiting--;
-    },
-  });
-  return {
-    disk,
-    close: () => (gate = Promise.withResolvers()),
-    open: () => gate.resolve(),
-    /** Resolves when a sync waits. */
-    syncing: () => until(() => waiting > 0),
-  };
-}
-
-/** Whether a promise has settled by the time everything runnable has run. */
-async function isSettled(promise: Promise<unknown>): Promise<boolean> {
-  let settled = false;
-  const note = (): void => void (settled = true);
-  promise.then(note, note);
-  for (let turns = 0; turns < 5; turns++) await turn();
-  return settled;
-}
 
 const value = (tx: Pick<Transaction, 'get'>) => tx.get(['k']);
 
