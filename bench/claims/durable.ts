@@ -30,7 +30,7 @@ export const claim: Claim = {
     { subject: 'Semel', against: ['floor: append and sync'], inFlight: [1], atLeast: 0.8 },
     { subject: 'Semel', against: ['floor: append and sync'], inFlight: [64, 256] },
   ],
-  limitedBy: `The disk while few are in flight: one sync at a time, and a group is whoever came meanwhile. With 64 in flight the thread
-was idle for more than two fifths of the time, waiting for the sync. With more in flight the group grows, and the work of one core a
-transaction becomes the limit, as in memory, with the encoding of the entry on top.`,
+  limitedBy: `The disk while few are in flight: one sync at a time, which carries whoever came meanwhile and, where their work takes well less time than a
+sync, those that the last one woke. With more in flight the group grows, and the work of one core a transaction becomes the limit, as in memory, with the
+encoding of the entry on top.`,
 };
