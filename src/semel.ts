@@ -2,6 +2,8 @@
 export type {
   AddOutcome,
   Bounds,
+  CallOptions,
+  Durability,
   Entry,
   Isolation,
   LockOptions,
@@ -32,6 +34,7 @@ export {
   LockTimeoutError,
   PoisonedError,
   SemelError,
+  SnapshotTooOldError,
   StoreClosedError,
   TransactionClosedError,
 } from './kv/errors.ts';

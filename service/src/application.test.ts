@@ -248,6 +248,8 @@ describe('/metrics', () => {
           transact: interfered,
           read: store.read.bind(store),
           status: () => store.status(),
+          checkpoint: () => store.checkpoint(),
+          backup: store.backup.bind(store),
           close: () => store.close(),
         };
       },

@@ -46,6 +46,10 @@ class KillingFile implements DiskFile {
     return this.#inner.size;
   }
 
+  read(position: number, length: number): Promise<Uint8Array> {
+    return this.#inner.read(position, length);
+  }
+
   append(bytes: Uint8Array): void {
     this.#passOpening('before append');
     if (this.#isServing() && isGroup(bytes)) {

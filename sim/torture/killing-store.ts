@@ -9,6 +9,8 @@ export function killingStore(store: EmbeddedStore, killSwitch: KillSwitch): Embe
     transact: (body, options) => store.transact((tx) => body(new KillingTransaction(tx, killSwitch)), options),
     read: (body, options) => store.read(body, options),
     status: () => store.status(),
+    checkpoint: () => store.checkpoint(),
+    backup: (to, options) => store.backup(to, options),
     close: () => store.close(),
   };
 }

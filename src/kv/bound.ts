@@ -1,5 +1,5 @@
 import { AbortedError, DeadlineExceededError, InvalidArgumentError, type SemelError } from './errors.ts';
-import type { ReadOptions } from './store.ts';
+import type { CallOptions } from './store.ts';
 import type { World } from './world.ts';
 
 /** A caller's patience, by time and by signal, over everything that one call waits for. Close it when the call ends. */
@@ -13,7 +13,7 @@ export class Bound {
   #fault: SemelError | undefined;
 
   /** @throws InvalidArgumentError; AbortedError where the signal has fired already */
-  constructor(world: World, { timeoutMs, signal }: ReadOptions) {
+  constructor(world: World, { timeoutMs, signal }: CallOptions) {
     requireTimeout('timeoutMs', timeoutMs);
     this.#signal = signal;
     if (signal?.aborted) throw new AbortedError({ cause: signal.reason });

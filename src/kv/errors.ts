@@ -26,6 +26,7 @@ export type ErrorCode =
   | 'limit-exceeded'
   | 'lock-timeout'
   | 'poisoned'
+  | 'snapshot-too-old'
   | 'store-closed'
   | 'transaction-closed';
 
@@ -195,6 +196,20 @@ export class DamagedError extends SemelError {
     super(`${file} is damaged at byte ${offset}: ${reason}`);
     this.file = file;
     this.offset = offset;
+  }
+}
+
+/** A read or a transaction went on for so long that the versions which it saw are gone. Nothing of it happened. */
+export class SnapshotTooOldError extends SemelError {
+  readonly code = 'snapshot-too-old';
+  readonly effect = 'did-not-happen';
+  readonly ageMaxMs: number;
+
+  constructor(ageMaxMs: number) {
+    super(
+      `the snapshot held back old versions for more than ${ageMaxMs} ms; read less at once, or raise snapshotAgeMaxMs`,
+    );
+    this.ageMaxMs = ageMaxMs;
   }
 }
 

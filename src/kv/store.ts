@@ -52,16 +52,19 @@ export interface Transaction extends ReadTransaction {
 export interface Store<Tx extends Transaction = Transaction> {
   /**
    * Runs `body` in a transaction and commits it. `body` may run more than once: a conflict or a deadlock re-runs it.
-   * Whatever leaves here, a value or an error, rests on durable data only.
+   * Whatever leaves here, a value or an error, rests on durable data only, unless `durability` is `visible`.
    */
   transact<T>(body: (tx: Tx) => T | Promise<T>, options?: TransactOptions): Promise<T>;
-  /** Runs `body` on a snapshot of the newest durable version. It never waits for the disk and never conflicts. */
+  /**
+   * Runs `body` on a snapshot of the newest durable version, or with `visible` of the newest of all. It never waits for
+   * the disk and never conflicts.
+   */
   read<T>(body: (tx: ReadTransaction) => T | Promise<T>, options?: ReadOptions): Promise<T>;
   /**
    * Refuses what is new, waits for what runs, up to `timeoutMs` (default `limits.closeTimeoutMs`), and fences what still
    * runs then: it did not happen. What was committed is durable when it resolves.
    */
-  close(options?: ReadOptions): Promise<void>;
+  close(options?: CallOptions): Promise<void>;
 }
 
 /** Opaque. Two versions of one key are never equal: not after a deletion, a restart or a checkpoint. */
@@ -110,7 +113,18 @@ export interface TransactOptions extends ReadOptions {
   readonly label?: string;
 }
 
-export interface ReadOptions {
+/**
+ * What an answer rests on. `durable`: on what is on the disk. `visible`: on what is in memory, so that it comes without
+ * waiting for the disk, and a crash may make it unhappen, together with everything that was committed after it.
+ */
+export type Durability = 'durable' | 'visible';
+
+export interface ReadOptions extends CallOptions {
+  /** Default: the store's own, which is `durable` unless it was opened otherwise. */
+  readonly durability?: Durability;
+}
+
+export interface CallOptions {
   /** Bounds the whole: attempts, waits and the sync. Past it the transaction is fenced. Default: no bound. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;

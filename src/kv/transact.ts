@@ -9,7 +9,7 @@ import {
 } from './errors.ts';
 import type { Key } from './key.ts';
 import { limits } from './limits.ts';
-import type { Isolation, Transaction, TransactOptions } from './store.ts';
+import type { Durability, Isolation, Transaction, TransactOptions } from './store.ts';
 import { encodeKey } from './tuple.ts';
 import type { World } from './world.ts';
 
@@ -26,6 +26,8 @@ export type RetryableFault = ConflictError | DeadlockError;
 export interface AttemptOptions {
   readonly isolation: Isolation;
   readonly label: string | undefined;
+  /** What its outcome rests on. `undefined`: the engine's default. */
+  readonly durability: Durability | undefined;
   /** The first attempt's age, for the later ones: who began earlier wins a deadlock, so nobody starves. */
   readonly age: number | undefined;
 }
@@ -39,11 +41,11 @@ export interface Attempt<Tx> {
   readonly installed: boolean;
   /** Whether this attempt has written a key. */
   wrote(key: Key): boolean;
-  /** Validates and installs; resolves when durable. `undefined` where all of it is done already. */
+  /** Validates and installs; resolves when durable. `undefined` where that is so already, or is not to be waited for. */
   commit(): Promise<void> | undefined;
   /** Ends it without a commit: its waits reject with `cause`, its locks are free. Nothing happens after its end. */
   abandon(cause?: Error): void;
-  /** Resolves when everything that it has read is durable: no outcome may leave before. `undefined` where it is. */
+  /** Resolves when everything that it has read is durable: no outcome may leave before. `undefined` as above. */
   settled(): Promise<void> | undefined;
 }
 
@@ -64,8 +66,9 @@ export async function transact<Tx extends Transaction, T>(
   body: (tx: Tx) => T | Promise<T>,
   options: TransactOptions = {},
 ): Promise<T> {
-  const { isolation = 'serializable', attemptsMax = limits.attemptsMax, label } = options;
+  const { isolation = 'serializable', attemptsMax = limits.attemptsMax, label, durability } = options;
   requireOneOf('isolation', isolation, isolations);
+  if (durability !== undefined) requireOneOf('durability', durability, durabilities);
   if (!Number.isSafeInteger(attemptsMax) || attemptsMax < 1) {
     throw new InvalidArgumentError('attemptsMax', attemptsMax, 'a whole number from 1');
   }
@@ -74,7 +77,7 @@ export async function transact<Tx extends Transaction, T>(
     let age: number | undefined;
     let collided: readonly LockFirst[] = [];
     for (let number = 1; ; number++) {
-      const attempt = engine.begin({ isolation, label, age });
+      const attempt = engine.begin({ isolation, label, durability, age });
       age = attempt.age;
       let fault: RetryableFault;
       try {
@@ -100,6 +103,7 @@ export async function transact<Tx extends Transaction, T>(
 }
 
 const isolations: readonly Isolation[] = ['serializable', 'snapshot', 'read-committed'];
+export const durabilities: readonly Durability[] = ['durable', 'visible'];
 
 /** Ends an attempt that has failed. Answers why where another one may do better; else throws what its caller is told. */
 async function retryable(attempt: Attempt<unknown>, error: unknown, bound: Bound): Promise<RetryableFault> {

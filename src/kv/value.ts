@@ -38,8 +38,15 @@ export function storeValue(given: unknown, field = 'value'): StoredValue {
   return { value, bytes, hasBytes };
 }
 
+/** Whether there are bytes anywhere in it. */
+export function holdsBytes(value: Value): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (value instanceof Uint8Array) return true;
+  return (isArray(value) ? value : Object.values(value)).some(holdsBytes);
+}
+
 /** The value to hand to a reader. */
-export function readValue(stored: StoredValue): Value {
+export function readValue(stored: Omit<StoredValue, 'bytes'>): Value {
   return stored.hasBytes ? copyBytes(stored.value) : stored.value;
 }
 

@@ -35,10 +35,16 @@ describe('no attribute', () => {
     },
     { requiredKeys: ['scope', 'key', 'outcome', 'coalesced', 'attempts', 'durationMs'] },
   );
-  const facts = { entries: fc.nat(), bytes: fc.nat(), durationMs: fc.nat(), tornBytes: fc.nat(), syncMs: fc.nat() };
+  const numbers = ['entries', 'bytes', 'checkpointBytes', 'durationMs', 'tornBytes', 'syncMs', 'sliceMsMax'] as const;
+  const facts = Object.fromEntries(numbers.map((name) => [name, fc.nat()])) as Record<
+    (typeof numbers)[number],
+    fc.Arbitrary<number>
+  >;
   const storeEvent: fc.Arbitrary<StoreEvent> = fc.oneof(
     fc.record({ type: fc.constant('recovered'), keptAside: fc.option(secret, { nil: undefined }), ...facts }),
     fc.record({ type: fc.constant('synced'), ...facts }),
+    fc.record({ type: fc.constant('checkpointed'), ...facts }),
+    fc.record({ type: fc.constant('checkpoint-failed'), cause: thrown }),
     fc.record({ type: fc.constant('retried'), fault: fc.constantFrom('conflict', 'deadlock') }),
     fc.record({ type: fc.constant('poisoned'), cause: thrown }),
   );

@@ -118,6 +118,10 @@ export class SimulatedDisk implements Disk {
       get size() {
         return content.live.length;
       },
+      read: async (position, length) => {
+        this.#checkLife();
+        return content.live.slice(position, position + length);
+      },
       append: (bytes) => {
         const written = bytes.subarray(0, Math.min(bytes.length, this.#spaceBytes));
         this.#changeAtOnce(() => content.write(content.live.length, written));

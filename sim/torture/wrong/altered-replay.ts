@@ -9,6 +9,8 @@ function sloppyReads(store: EmbeddedStore): EmbeddedStore {
     transact: (body, options) => store.transact(body, options),
     read: (body, options) => store.read((tx) => body(sloppy(tx)), options),
     status: () => store.status(),
+    checkpoint: () => store.checkpoint(),
+    backup: (to, options) => store.backup(to, options),
     close: (options) => store.close(options),
   };
 }

@@ -25,6 +25,10 @@ class LateFile implements DiskFile {
     return this.#inner.size + this.#pending.reduce((sum, bytes) => sum + bytes.length, 0);
   }
 
+  read(position: number, length: number): Promise<Uint8Array> {
+    return this.#inner.read(position, length);
+  }
+
   append(bytes: Uint8Array): void {
     this.#pending.push(bytes);
     this.#timer ??= setTimeout(() => this.#write(), 50);

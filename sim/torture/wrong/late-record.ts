@@ -41,6 +41,8 @@ function recordLater(store: EmbeddedStore): EmbeddedStore {
     },
     read: (body, options) => store.read(body, options),
     status: () => store.status(),
+    checkpoint: () => store.checkpoint(),
+    backup: (to, options) => store.backup(to, options),
     close: () => store.close(),
   };
 }

@@ -7,6 +7,8 @@ export function spoilTransactions(store: EmbeddedStore, spoil: (tx: Transaction)
     transact: (body, options) => store.transact((tx) => body(spoil(tx)), options),
     read: (body, options) => store.read(body, options),
     status: () => store.status(),
+    checkpoint: () => store.checkpoint(),
+    backup: (to, options) => store.backup(to, options),
     close: () => store.close(),
   };
 }

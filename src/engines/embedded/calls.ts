@@ -1,7 +1,7 @@
 import { Bound } from '../../kv/bound.ts';
 import { StoreClosedError } from '../../kv/errors.ts';
 import { limits } from '../../kv/limits.ts';
-import type { ReadOptions } from '../../kv/store.ts';
+import type { CallOptions } from '../../kv/store.ts';
 import type { Attempt } from '../../kv/transact.ts';
 import type { World } from '../../kv/world.ts';
 import { Link } from './ring.ts';
@@ -47,7 +47,7 @@ export class Calls {
   }
 
   /** A signal that has fired already is patience that has ended: it closes all the same. */
-  async close(world: World, options: ReadOptions = {}): Promise<void> {
+  async close(world: World, options: CallOptions = {}): Promise<void> {
     this.#closing = true;
     let bound: Bound | undefined;
     try {

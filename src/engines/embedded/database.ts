@@ -1,11 +1,12 @@
 import { assert } from '../../kv/assert.ts';
 import { LimitExceededError, PoisonedError } from '../../kv/errors.ts';
-import type { Version } from '../../kv/store.ts';
+import type { Durability, Version } from '../../kv/store.ts';
 import type { World } from '../../kv/world.ts';
-import type { LogEntry, LoggedWrite, MarkEntry } from './commit-codec.ts';
+import type { IncarnationEntry, LogEntry, LoggedWrite } from './commit-codec.ts';
 import type { Journal } from './journal.ts';
 import { LockTable } from './lock-table.ts';
 import { type Snapshot, Snapshots } from './snapshots.ts';
+import type { StateFacts } from './state-entries.ts';
 import { VersionedMap } from './versioned-map.ts';
 
 /**
@@ -22,19 +23,32 @@ import { VersionedMap } from './versioned-map.ts';
  */
 export class Database {
   readonly world: World;
+  /** What outcomes rest on unless their call says otherwise. */
+  readonly durability: Durability;
   readonly map = new VersionedMap();
   readonly locks: LockTable;
   readonly #snapshots = new Snapshots();
+  readonly #snapshotAgeMaxMs: number;
+  /** The oldest snapshot of a caller when it was found to hold much back, and the timer that will expire it. */
+  #aging: { readonly snapshot: Snapshot; readonly cancel: () => void } | undefined;
   #journal: Journal | undefined;
+  #incarnation: IncarnationEntry | undefined;
   #lastAge = 0;
   #lastNow = 0;
   #lastVersion = 0;
   #versionCeiling = 0;
   #ceilingRequested = 0;
   #collectionDue = false;
+  /** The oldest snapshot when what was set aside was last gone through, and how many keys were left then. */
+  #swept = { oldest: -1, keys: 0 };
 
-  constructor(world: World) {
+  constructor(
+    world: World,
+    { durability = 'durable', snapshotAgeMaxMs = snapshotAgeMaxMsDefault }: DatabaseOptions = {},
+  ) {
     this.world = world;
+    this.durability = durability;
+    this.#snapshotAgeMaxMs = snapshotAgeMaxMs;
     this.locks = new LockTable(world);
   }
 
@@ -52,13 +66,25 @@ export class Database {
         this.#lastNow = Math.max(this.#lastNow, entry.now);
         this.#lastVersion = this.#versionCeiling = this.#ceilingRequested = entry.versionCeiling;
         break;
+      case 'incarnation':
+        this.#incarnation = entry;
+        break;
     }
     this.map.collect(0, Infinity);
   }
 
   async start(journal: Journal): Promise<void> {
     this.#journal = journal;
+    if (this.#incarnation === undefined) {
+      this.#incarnation = newIncarnation(this.world, this.tick(), undefined);
+      journal.append(this.#incarnation);
+    }
     await this.#raiseCeiling();
+  }
+
+  get incarnation(): IncarnationEntry {
+    assert(this.#incarnation !== undefined, 'a database that was started has an incarnation');
+    return this.#incarnation;
   }
 
   get journal(): Journal {
@@ -80,8 +106,22 @@ export class Database {
     return this.#snapshots.pin(by === 'reader' ? this.journal.durableIndex : this.lastSequence, by);
   }
 
+  /** For who reads what need not be durable. What the disk has failed to take is not shown any more. */
+  pinVisible(): Snapshot {
+    return this.journal.poison === undefined ? this.pin('writer') : this.pin('reader');
+  }
+
+  /** What is durable now, for a checkpoint or a backup; it may take its time. */
+  pinState(): { readonly snapshot: Snapshot; readonly facts: StateFacts } {
+    // A ceiling that was asked for may be durable already; a higher one is always right.
+    const mark = { kind: 'mark', versionCeiling: this.#ceilingRequested, now: this.#lastNow } as const;
+    const snapshot = this.#snapshots.pin(this.journal.durableIndex, 'store');
+    return { snapshot, facts: { incarnation: this.incarnation, mark } };
+  }
+
   unpin(snapshot: Snapshot): void {
     this.#snapshots.release(snapshot);
+    if (snapshot === this.#aging?.snapshot) this.#stopAging();
     this.collect();
   }
 
@@ -109,11 +149,6 @@ export class Database {
     return this.#lastVersion;
   }
 
-  /** What a log must say first when it is written anew. */
-  mark(): MarkEntry {
-    return { kind: 'mark', versionCeiling: this.#versionCeiling, now: this.#lastNow };
-  }
-
   /** Puts validated writes in place, visible to the next reader of the newest state. @throws PoisonedError */
   commit(version: number, now: number, writes: readonly LoggedWrite[]): number {
     const sequence = this.journal.append({ kind: 'commit', version, now, writes });
@@ -124,8 +159,11 @@ export class Database {
 
   /** Lets go of old versions: those that neither a snapshot in use nor one yet to be taken can see. */
   collect(): void {
-    const horizon = Math.min(this.journal.durableIndex, this.#snapshots.oldest);
-    const isMore = this.map.collect(horizon, chainsCollectedMax);
+    const { oldest } = this.#snapshots;
+    const horizon = Math.min(this.journal.durableIndex, oldest);
+    let isMore = this.map.collect(horizon, versionsCollectedMax);
+    if (!isMore && this.map.supersededCount > thinFrom) this.#thin();
+    if (this.map.keysAside > 0) isMore = this.#sweep(oldest) || isMore;
     if (!isMore || this.#collectionDue) return;
     this.#collectionDue = true;
     this.world.defer(() => {
@@ -134,9 +172,43 @@ export class Database {
     });
   }
 
+  /** A snapshot holds much back: what none can see between it and the next one goes, and its days are counted. */
+  #thin(): void {
+    const { durableIndex } = this.journal;
+    if (!this.map.isHeldBack(durableIndex)) return;
+    this.map.thin(this.#snapshots.inUse(), durableIndex, versionsThinnedAtOnce);
+    const snapshot = this.#snapshots.oldestOfCallers;
+    if (snapshot === this.#aging?.snapshot || snapshot.sequence >= durableIndex) return;
+    this.#stopAging();
+    const ageMaxMs = this.#snapshotAgeMaxMs;
+    const cancel = this.world.after(ageMaxMs, () => {
+      snapshot.expire(ageMaxMs);
+      this.#aging = undefined;
+      this.collect();
+    });
+    this.#aging = { snapshot, cancel };
+  }
+
+  #stopAging(): void {
+    this.#aging?.cancel();
+    this.#aging = undefined;
+  }
+
+  /** Goes through what was set aside when an old snapshot has ended, or when much has been added. Whether there is more. */
+  #sweep(oldest: number): boolean {
+    const { keysAside } = this.map;
+    if (oldest === this.#swept.oldest && keysAside < 2 * this.#swept.keys + thinFrom) return false;
+    if (this.map.sweep(this.#snapshots.inUse(), keysSweptAtOnce)) return true;
+    this.#swept = { oldest, keys: this.map.keysAside };
+    return false;
+  }
+
   /** Leaves a mark, so that the clock goes on from here. */
   async close(): Promise<void> {
-    if (this.journal.poison === undefined) this.journal.append(this.mark());
+    this.#stopAging();
+    if (this.journal.poison === undefined) {
+      this.journal.append({ kind: 'mark', versionCeiling: this.#versionCeiling, now: this.#lastNow });
+    }
     await this.journal.close();
   }
 
@@ -153,7 +225,25 @@ export class Database {
 const versionsReserved = 2 ** 20;
 
 /** Many more than a commit usually supersedes, so that what has piled up goes too, and few enough that no commit waits long. */
-const chainsCollectedMax = 100;
+const versionsCollectedMax = 100;
+
+/** So many superseded versions may a snapshot hold back before anybody looks which of them it can see. */
+const thinFrom = 16_384;
+const versionsThinnedAtOnce = 1_024;
+const keysSweptAtOnce = 256;
+
+export interface DatabaseOptions {
+  readonly durability?: Durability | undefined;
+  readonly snapshotAgeMaxMs?: number | undefined;
+}
+
+/** Much longer than a request lives, and longer than a scan of everything that a machine's memory holds. */
+const snapshotAgeMaxMsDefault = 300_000;
+
+/** An incarnation that begins now. */
+export function newIncarnation(world: World, sinceMs: number, restoredFrom: string | undefined): IncarnationEntry {
+  return { kind: 'incarnation', id: Buffer.from(world.randomBytes(16)).toString('hex'), sinceMs, restoredFrom };
+}
 
 /** Short, and without a meaning that a caller could come to rely on. */
 export function formatVersion(version: number): Version {

@@ -24,6 +24,8 @@ export interface Disk {
 
 export interface DiskFile {
   readonly size: number;
+  /** `length` bytes from `position` on, fewer only where the file ends before. */
+  read(position: number, length: number): Promise<Uint8Array>;
   /** Writes all of `bytes` at the end before it returns, or throws; then any part of them may be there. */
   append(bytes: Uint8Array): void;
   /** Writes `bytes` over what stands at `position`, within the file's size, before it returns. */

@@ -8,7 +8,13 @@ import { MemoryJournal } from './journal.ts';
 test('EmbeddedAttempt that is abandoned in the turn in which its last lock is granted writes nothing', async () => {
   const database = new Database(new ManualWorld());
   await database.start(new MemoryJournal(() => database.collect()));
-  const begin = () => new EmbeddedAttempt(database, { isolation: 'serializable', label: undefined, age: undefined });
+  const begin = () =>
+    new EmbeddedAttempt(database, {
+      isolation: 'serializable',
+      label: undefined,
+      durability: undefined,
+      age: undefined,
+    });
   const [holder, late] = [begin(), begin()];
   await holder.tx.lock(['k']);
   holder.tx.set(['k'], 'held');

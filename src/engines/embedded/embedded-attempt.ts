@@ -1,12 +1,17 @@
 import { assert } from '../../kv/assert.ts';
 import { ConflictError, TransactionClosedError } from '../../kv/errors.ts';
 import type { Key } from '../../kv/key.ts';
-import type { Isolation } from '../../kv/store.ts';
+import type { Durability, Isolation } from '../../kv/store.ts';
 import type { Attempt, AttemptOptions, RetryableFault } from '../../kv/transact.ts';
 import { decodeKey, encodeKey, type EncodedKey } from '../../kv/tuple.ts';
 import type { LoggedWrite } from './commit-codec.ts';
 import type { Database } from './database.ts';
-import { EmbeddedTransaction, type ReadRange, type TransactionContext } from './embedded-transaction.ts';
+import {
+  EmbeddedTransaction,
+  type PinnedView,
+  type ReadRange,
+  type TransactionContext,
+} from './embedded-transaction.ts';
 import { LockOwner } from './lock-claim.ts';
 import { keyTarget } from './lock-target.ts';
 import { none, noted, type Noted } from './noted.ts';
@@ -30,6 +35,7 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
   readonly database: Database;
   readonly isolation: Isolation;
   readonly age: number;
+  readonly #durability: Durability;
   readonly tx: EmbeddedTransaction;
   #state: 'running' | 'committing' | 'ended' = 'running';
   readonly #label: string | undefined;
@@ -51,6 +57,7 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
   constructor(database: Database, options: AttemptOptions) {
     this.database = database;
     this.isolation = options.isolation;
+    this.#durability = options.durability ?? database.durability;
     this.age = options.age ?? database.takeAge();
     this.#label = options.label;
     this.tx = new EmbeddedTransaction(this);
@@ -86,19 +93,22 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
       this.#now = this.database.tick();
       this.#seen = this.#snapshot.sequence;
     }
+    this.#snapshot.requireFresh();
     return this.#snapshot.sequence;
   }
 
-  pinView(): { readonly sequence: number; release(): void } {
+  pinView(): PinnedView {
     const sequence = this.view();
-    if (this.isolation !== 'read-committed') return { sequence, release: () => undefined };
+    if (this.isolation !== 'read-committed') {
+      return { sequence, requireFresh: () => this.#snapshot?.requireFresh(), release: () => undefined };
+    }
     const pinned = this.database.pin('writer');
     this.#scansPinned ??= new Set();
     this.#scansPinned.add(pinned);
     const release = (): void => {
       if (this.#scansPinned?.delete(pinned) === true) this.database.unpin(pinned);
     };
-    return { sequence: pinned.sequence, release };
+    return { sequence: pinned.sequence, requireFresh: () => pinned.requireFresh(), release };
   }
 
   get now(): number {
@@ -146,6 +156,8 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
     assert(this.#state === 'running', 'an attempt commits once');
     this.#state = 'committing';
     if (this.#fault !== undefined) throw this.#fault;
+    // Without the versions that it saw, there is no telling whether they changed.
+    this.#snapshot?.requireFresh();
     const buffer = this.tx.takeBuffer();
     if (buffer.size === 0) {
       this.#end();
@@ -154,14 +166,15 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
     this.database.requireHealth();
     const { locks } = this.database;
     if (!locks.isEmpty && locks.blocksWrites(this.owner, buffer.keys())) return this.#commitBehindLocks(buffer);
-    return this.database.journal.whenDurable(this.#install(buffer));
+    return this.#whenDurable(this.#install(buffer));
   }
 
   async #commitBehindLocks(buffer: WriteBuffer): Promise<void> {
     await this.prepare(buffer);
     // Abandoned in the very turn in which the last lock was granted.
     if (this.#state !== 'committing') throw new TransactionClosedError('its attempt has ended');
-    await this.database.journal.whenDurable(this.#install(buffer));
+    this.#snapshot?.requireFresh();
+    await this.#whenDurable(this.#install(buffer));
   }
 
   wrote(key: Key): boolean {
@@ -173,7 +186,11 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
   }
 
   settled(): Promise<void> | undefined {
-    return this.database.journal.whenDurable(this.#seen);
+    return this.#whenDurable(this.#seen);
+  }
+
+  #whenDurable(sequence: number): Promise<void> | undefined {
+    return this.#durability === 'visible' ? undefined : this.database.journal.whenDurable(sequence);
   }
 
   prepare(buffer: WriteBuffer): Promise<void> {

@@ -275,37 +275,6 @@ test('versions never repeat: not after a deletion, not for a commit that a crash
   expect(versions.size).toBe(attempts);
 });
 
-test('openStore writes a log anew that is mostly history, and loses neither values, versions nor the clock', async () => {
-  const world = new ManualWorld(1_000_000);
-  const disk = new SimulatedDisk({ seed: 1 });
-  const store = await openStore({ disk, world });
-  const large = 'x'.repeat(500_000);
-  await store.transact((tx) => tx.set(['kept'], 1n));
-  await store.transact((tx) => tx.set(['gone'], 1));
-  await store.transact((tx) => tx.delete(['gone']));
-  for (let n = 0; n < 10; n++) await store.transact((tx) => tx.set(['large'], `${n}${large}`));
-  const entries = () => store.read((tx) => Array.fromAsync(tx.scan({})));
-  const before = await entries();
-  const given = await store.transact((tx) => tx.version);
-  await store.close();
-  const size = async (of: SimulatedDisk): Promise<number> => {
-    const sizes = (await of.list()).map(async (name) => (await of.read(name)).length);
-    return (await Promise.all(sizes)).reduce((sum, bytes) => sum + bytes, 0);
-  };
-  let next = disk.kill();
-  expect(await size(next)).toBeGreaterThan(10 * large.length);
-  world.jump(-500_000);
-  for (let round = 0; round < 2; round++) {
-    const reopened = await openStore({ disk: next, world });
-    expect(await reopened.read((tx) => Array.fromAsync(tx.scan({})))).toEqual(before);
-    expect(await reopened.read((tx) => tx.now)).toBeGreaterThanOrEqual(1_000_000);
-    const version = await reopened.transact((tx) => tx.version);
-    expect([...before.map((entry) => entry.version), given]).not.toContain(version);
-    next = next.crash();
-    expect(await size(next)).toBeLessThan(2 * large.length);
-  }
-});
-
 test('versions go on beyond the first million without a pause, each once', async () => {
   const database = new Database(new ManualWorld());
   await database.start(new MemoryJournal(() => database.collect()));
@@ -318,21 +287,6 @@ test('versions go on beyond the first million without a pause, each once', async
     if (n % 100_000 === 0) await turn();
   }
   expect(last).toBe(count);
-});
-
-test('openStore goes on with the old log where the disk has no room for a new one', async () => {
-  const disk = new SimulatedDisk({ seed: 1 });
-  const store = await openStore({ disk, world: new ManualWorld() });
-  for (let n = 0; n < 10; n++) await store.transact((tx) => tx.set(['large'], `${n}${'x'.repeat(500_000)}`));
-  await store.close();
-  const next = disk.kill();
-  const before = await next.list();
-  next.limitSpace(100_000);
-  const reopened = await openStore({ disk: next, world: new ManualWorld() });
-  await reopened.transact((tx) => tx.set(['small'], 1));
-  expect(await reopened.read((tx) => tx.get(['large']))).toMatch(/^9x/);
-  expect(await next.list()).toEqual(before);
-  await reopened.close();
 });
 
 test('close fences what still runs when its patience ends, and keeps what was committed', async () => {

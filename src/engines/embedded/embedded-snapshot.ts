@@ -1,22 +1,22 @@
 import { TransactionClosedError } from '../../kv/errors.ts';
 import type { Key, Range } from '../../kv/key.ts';
-import type { Entry, ReadTransaction, ScanOptions } from '../../kv/store.ts';
+import type { Durability, Entry, ReadTransaction, ScanOptions } from '../../kv/store.ts';
 import { encodeKey, encodeRange } from '../../kv/tuple.ts';
 import type { Value } from '../../kv/value.ts';
 import type { Database } from './database.ts';
 import { checkedScan, entriesIn, entryOf, valueOf } from './reading.ts';
 import type { Snapshot } from './snapshots.ts';
 
-/** A read-only transaction: the newest durable state as it was when it began. It conflicts with nothing. */
+/** A read-only transaction: the newest durable state, or the newest of all, as it was when it began. It conflicts with nothing. */
 export class EmbeddedSnapshot implements ReadTransaction {
   readonly now: number;
   readonly #database: Database;
   readonly #snapshot: Snapshot;
   #closed = false;
 
-  constructor(database: Database) {
+  constructor(database: Database, durability: Durability = database.durability) {
     this.#database = database;
-    this.#snapshot = database.pin('reader');
+    this.#snapshot = durability === 'visible' ? database.pinVisible() : database.pin('reader');
     this.now = database.tick();
   }
 
@@ -59,5 +59,6 @@ export class EmbeddedSnapshot implements ReadTransaction {
 
   #requireOpen(): void {
     if (this.#closed) throw new TransactionClosedError('its body has returned');
+    this.#snapshot.requireFresh();
   }
 }

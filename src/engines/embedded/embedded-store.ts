@@ -1,18 +1,33 @@
 import { Bound, requireTimeout } from '../../kv/bound.ts';
 import { InvalidArgumentError } from '../../kv/errors.ts';
-import type { ReadOptions, ReadTransaction, Store, Transaction, TransactOptions } from '../../kv/store.ts';
+import type {
+  CallOptions,
+  Durability,
+  ReadOptions,
+  ReadTransaction,
+  Store,
+  Transaction,
+  TransactOptions,
+} from '../../kv/store.ts';
 import { tell } from '../../kv/tell.ts';
-import { type AttemptOptions, type Engine, type RetryableFault, transact } from '../../kv/transact.ts';
-import { storeValue } from '../../kv/value.ts';
+import {
+  type AttemptOptions,
+  durabilities,
+  type Engine,
+  requireOneOf,
+  type RetryableFault,
+  transact,
+} from '../../kv/transact.ts';
 import { realWorld, type World } from '../../kv/world.ts';
-import type { MarkEntry, PortionEntry } from './commit-codec.ts';
+import { type BackupFacts, type BackupOptions, writeBackup } from './backup.ts';
 import { Call, Calls } from './calls.ts';
+import { Checkpointer } from './checkpointer.ts';
 import { Database } from './database.ts';
 import type { Disk } from './disk.ts';
 import { EmbeddedAttempt } from './embedded-attempt.ts';
 import { EmbeddedSnapshot } from './embedded-snapshot.ts';
 import { DiskJournal, MemoryJournal } from './journal.ts';
-import type { VersionedMap } from './versioned-map.ts';
+import { openDirectory } from './open-directory.ts';
 
 export interface OpenOptions {
   /** Where the log is kept; made where it does not exist. Without a directory the store is purely in memory. */
@@ -20,6 +35,20 @@ export interface OpenOptions {
   /** Instead of a directory, for simulation. */
   readonly disk?: Disk;
   readonly world?: World;
+  /** What answers rest on where a call does not say so itself. Default `durable`. */
+  readonly durability?: Durability;
+  /**
+   * The log may grow to this many bytes, or to the size of the last checkpoint if that is more, before another checkpoint is
+   * written. So it bounds what an opening has to read. Default 16 MiB.
+   */
+  readonly checkpointBytes?: number;
+  /** A file of the log that is longer is followed by another one. Default 64 MiB. */
+  readonly segmentBytes?: number;
+  /**
+   * How long a read or a transaction may hold back many old versions, in milliseconds. After that it is told
+   * `snapshot-too-old`. Default 5 minutes.
+   */
+  readonly snapshotAgeMaxMs?: number;
   /** Facts for metrics. What it throws, or rejects with, is dropped. */
   readonly onEvent?: (event: StoreEvent) => void;
 }
@@ -28,19 +57,34 @@ export interface OpenOptions {
 export type StoreEvent =
   | {
       readonly type: 'recovered';
+      /** Of the checkpoint and of the log since. */
       readonly entries: number;
+      /** Of the log since the checkpoint. */
       readonly bytes: number;
+      readonly checkpointBytes: number;
       readonly tornBytes: number;
       /** The file to which a torn tail was copied. */
       readonly keptAside: string | undefined;
       readonly durationMs: number;
     }
   | { readonly type: 'synced'; readonly entries: number; readonly bytes: number; readonly syncMs: number }
+  /** A checkpoint was written; `sliceMsMax` is the longest that this kept other work waiting at a time. */
+  | { readonly type: 'checkpointed'; readonly bytes: number; readonly durationMs: number; readonly sliceMsMax: number }
+  /** No checkpoint could be written. The log has everything still; it will be tried again. */
+  | { readonly type: 'checkpoint-failed'; readonly cause: unknown }
   | { readonly type: 'retried'; readonly fault: RetryableFault['code'] }
   | { readonly type: 'poisoned'; readonly cause: unknown };
 
 export interface EmbeddedStore extends Store {
   status(): StoreStatus;
+  /** Writes a checkpoint now, so that the next opening has little to read. One is written by itself when the log has grown. */
+  checkpoint(): Promise<void>;
+  /**
+   * Writes the durable state, as it is now, into another directory, while the store goes on. `restoreBackup` makes a store of it.
+   *
+   * @throws InvalidArgumentError where the directory holds a store or a backup already, AbortedError
+   */
+  backup(to: string | Disk, options?: BackupOptions): Promise<BackupFacts>;
 }
 
 export interface StoreStatus {
@@ -49,6 +93,16 @@ export interface StoreStatus {
   readonly keys: number;
   /** All versions kept in memory, old ones included. */
   readonly versions: number;
+  readonly incarnation: Incarnation;
+}
+
+/** Which life of its data a store is: one begins with the store, and another with each copy that is restored of a backup. */
+export interface Incarnation {
+  /** 128 random bits, in hexadecimal. */
+  readonly id: string;
+  readonly sinceMs: number;
+  /** The incarnation of whose backup this one was made. */
+  readonly restoredFrom: string | undefined;
 }
 
 /**
@@ -57,92 +111,93 @@ export interface StoreStatus {
  * @throws DirectoryLockedError, DamagedError, InvalidArgumentError, or what the file system answers
  */
 export async function openStore(options: OpenOptions = {}): Promise<EmbeddedStore> {
+  requireOptions(options);
   const { directory, world = realWorld } = options;
-  if (directory !== undefined && (typeof directory !== 'string' || directory === '')) {
-    throw new InvalidArgumentError('directory', directory, 'a path');
-  }
-  const database = new Database(world);
-  const disk = options.disk ?? (directory === undefined ? undefined : await openDirectory(directory));
+  const database = new Database(world, options);
+  const disk = options.disk ?? (directory === undefined ? undefined : await openDirectory('directory', directory));
   if (disk === undefined) {
     await database.start(new MemoryJournal(() => database.collect()));
-    return new OpenedStore(database, options, async () => undefined);
+    return new OpenedStore(database, options);
   }
   const unlock = await disk.lock();
   try {
-    await recover(database, disk, options);
+    return new OpenedStore(database, options, { checkpointer: await recover(database, disk, options), unlock });
   } catch (error) {
     await unlock();
     throw error;
   }
-  return new OpenedStore(database, options, unlock);
 }
 
-/** Loaded here only, because it brings a native module, which a store purely in memory can do without. */
-async function openDirectory(directory: string): Promise<Disk> {
-  const { nodeDisk } = await import('./node-disk.ts');
-  return nodeDisk(directory);
+/** @throws InvalidArgumentError */
+function requireOptions(options: OpenOptions): void {
+  if (options.durability !== undefined) requireOneOf('durability', options.durability, durabilities);
+  for (const field of ['checkpointBytes', 'segmentBytes', 'snapshotAgeMaxMs'] as const) {
+    const value = options[field];
+    if (value !== undefined && (!Number.isSafeInteger(value) || value < 1)) {
+      throw new InvalidArgumentError(field, value, 'a whole number from 1');
+    }
+  }
 }
 
-async function recover(database: Database, disk: Disk, { onEvent }: OpenOptions): Promise<void> {
-  let writes = 0;
+async function recover(database: Database, disk: Disk, options: OpenOptions): Promise<Checkpointer> {
+  const { onEvent, checkpointBytes = checkpointBytesDefault, segmentBytes = segmentBytesDefault } = options;
+  let checkpointer: Checkpointer | undefined;
   const journal = await DiskJournal.open({
     disk,
     world: database.world,
-    onEntry(entry) {
-      if (entry.kind === 'commit') writes += entry.writes.length;
-      database.recover(entry);
-    },
+    segmentBytes,
+    onEntry: (entry) => database.recover(entry),
     onDurable: () => database.collect(),
-    onSync: (facts) => tell(onEvent, { type: 'synced', ...facts }),
+    onSync(facts) {
+      tell(onEvent, { type: 'synced', ...facts });
+      checkpointer?.consider();
+    },
     onPoison: (cause) => tell(onEvent, { type: 'poisoned', cause }),
   });
-  const { entries, bytes, tornBytes, keptAside, durationMs } = journal.recovery;
-  tell(onEvent, { type: 'recovered', entries, bytes, tornBytes, keptAside, durationMs });
+  const { segment: _, ...facts } = journal.log.recovery;
+  tell(onEvent, { type: 'recovered', ...facts });
   try {
-    if (bytes > rewriteBytesMin && writes > database.map.keys * rewriteRatio) {
-      await journal.rewrite(liveEntries(database.map, database.mark()));
-    }
     await database.start(journal);
   } catch (error) {
     await journal.close();
     throw error;
   }
+  checkpointer = new Checkpointer(
+    {
+      database,
+      disk,
+      log: journal.log,
+      checkpointBytes,
+      onCheckpoint: (written) => tell(onEvent, { type: 'checkpointed', ...written }),
+      onFailure: (cause) => tell(onEvent, { type: 'checkpoint-failed', cause }),
+    },
+    facts.checkpointBytes,
+  );
+  checkpointer.consider();
+  return checkpointer;
 }
 
-/** A log this small is read in an instant, whatever is in it. */
-const rewriteBytesMin = 4_194_304;
-/** So that writing the log anew costs no more, over time, than what was written to it. */
-const rewriteRatio = 2;
-/** Encoded bytes in one entry of a log written anew, but for a single value that is larger: well within a group's bound. */
-const portionBytes = 1_048_576;
+/** A log of this length is read in a moment, and a checkpoint of a small store written in less. */
+const checkpointBytesDefault = 16_777_216;
+/** One segment is held in memory whole while it is recovered. */
+const segmentBytesDefault = 67_108_864;
 
-function* liveEntries(map: VersionedMap, mark: MarkEntry): Generator<MarkEntry | PortionEntry> {
-  yield mark;
-  let portion: PortionEntry['entries'][number][] = [];
-  let bytes = 0;
-  for (const { key, version, value } of map.all()) {
-    if (value === undefined) continue;
-    const stored = storeValue(value);
-    portion.push({ key, version, stored });
-    bytes += key.length + stored.bytes;
-    if (bytes < portionBytes) continue;
-    yield { kind: 'portion', entries: portion };
-    portion = [];
-    bytes = 0;
-  }
-  if (portion.length > 0) yield { kind: 'portion', entries: portion };
+/** What a store has that is kept on a disk. */
+interface OnDisk {
+  readonly checkpointer: Checkpointer;
+  readonly unlock: () => Promise<void>;
 }
 
 class OpenedStore implements EmbeddedStore {
   readonly #database: Database;
   readonly #calls = new Calls();
   readonly #onRetry: (fault: RetryableFault) => void;
-  readonly #unlock: () => Promise<void>;
+  readonly #onDisk: OnDisk | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(database: Database, { onEvent }: OpenOptions, unlock: () => Promise<void>) {
+  constructor(database: Database, { onEvent }: OpenOptions, onDisk?: OnDisk) {
     this.#database = database;
-    this.#unlock = unlock;
+    this.#onDisk = onDisk;
     this.#onRetry = (fault) => tell(onEvent, { type: 'retried', fault: fault.code });
   }
 
@@ -153,9 +208,10 @@ class OpenedStore implements EmbeddedStore {
   }
 
   read<T>(body: (tx: ReadTransaction) => T | Promise<T>, options: ReadOptions = {}): Promise<T> {
+    if (options.durability !== undefined) requireOneOf('durability', options.durability, durabilities);
     return this.#calls.run(new Call(), async () => {
       const bound = new Bound(this.#database.world, options);
-      const snapshot = new EmbeddedSnapshot(this.#database);
+      const snapshot = new EmbeddedSnapshot(this.#database, options.durability);
       try {
         return await bound.race(body(snapshot));
       } finally {
@@ -167,21 +223,32 @@ class OpenedStore implements EmbeddedStore {
 
   status(): StoreStatus {
     const { journal, map } = this.#database;
-    return { poisoned: journal.poison !== undefined, keys: map.keys, versions: map.versions };
+    const { id, sinceMs, restoredFrom } = this.#database.incarnation;
+    const incarnation = { id, sinceMs, restoredFrom };
+    return { poisoned: journal.poison !== undefined, keys: map.keys, versions: map.versions, incarnation };
   }
 
-  async close(options?: ReadOptions): Promise<void> {
+  async checkpoint(): Promise<void> {
+    await this.#calls.run(new Call(), async () => this.#onDisk?.checkpointer.checkpoint());
+  }
+
+  backup(to: string | Disk, options: BackupOptions = {}): Promise<BackupFacts> {
+    return this.#calls.run(new Call(), () => writeBackup(this.#database, to, options));
+  }
+
+  async close(options?: CallOptions): Promise<void> {
     requireTimeout('timeoutMs', options?.timeoutMs);
     this.#closed ??= this.#close(options);
     return this.#closed;
   }
 
-  async #close(options: ReadOptions | undefined): Promise<void> {
+  async #close(options: CallOptions | undefined): Promise<void> {
     await this.#calls.close(this.#database.world, options);
     try {
+      await this.#onDisk?.checkpointer.close();
       await this.#database.close();
     } finally {
-      await this.#unlock();
+      await this.#onDisk?.unlock();
     }
   }
 }

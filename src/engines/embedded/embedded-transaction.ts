@@ -79,6 +79,7 @@ export class EmbeddedTransaction implements Transaction {
         if (entry === undefined) continue;
         yield entry;
         this.#requireOpen();
+        view.requireFresh();
         if (++count === limit) return;
       }
       read.start = whole.start;
@@ -235,7 +236,7 @@ export interface TransactionContext {
   readonly now: number;
   readonly version: number;
   /** Where a scan looks: at a sequence, one throughout. Held until released or the attempt ends. */
-  pinView(): { readonly sequence: number; release(): void };
+  pinView(): PinnedView;
   /** What is committed of a key, and can change without a conflict. */
   peek(key: EncodedKey): KeptVersion | undefined;
   /** What is committed of a key, registered as read. */
@@ -248,6 +249,13 @@ export interface TransactionContext {
   prepare(buffer: WriteBuffer): Promise<void>;
   /** The attempt cannot commit any more, since this key changed; another attempt can. */
   fail(key: EncodedKey): Error;
+}
+
+export interface PinnedView {
+  readonly sequence: number;
+  /** @throws SnapshotTooOldError */
+  requireFresh(): void;
+  release(): void;
 }
 
 /** A range read so far. */

@@ -1,6 +1,6 @@
 import type { PoisonedError } from '../../kv/errors.ts';
 import type { World } from '../../kv/world.ts';
-import { decodeEntry, encodeEntry, type LogEntry } from './commit-codec.ts';
+import { decodeEntry, encodeEntry, type LogEntry, type PortionEntry } from './commit-codec.ts';
 import type { Disk } from './disk.ts';
 import { Log, type LogOptions } from './log.ts';
 
@@ -10,23 +10,23 @@ export interface Journal {
   readonly durableIndex: number;
   readonly poison: PoisonedError | undefined;
   /** @throws PoisonedError, StoreClosedError */
-  append(entry: LogEntry): number;
+  append(entry: Exclude<LogEntry, PortionEntry>): number;
   /** Rejects with PoisonedError. `undefined` where it is durable already. */
   whenDurable(index: number): Promise<void> | undefined;
   close(): Promise<void>;
 }
 
-export interface JournalOptions extends Pick<LogOptions, 'onDurable' | 'onSync' | 'onPoison'> {
+export interface JournalOptions extends Pick<LogOptions, 'segmentBytes' | 'onDurable' | 'onSync' | 'onPoison'> {
   readonly disk: Disk;
   readonly world: World;
   onEntry(entry: LogEntry): void;
 }
 
 export class DiskJournal implements Journal {
-  readonly #log: Log;
+  readonly log: Log;
 
   private constructor(log: Log) {
-    this.#log = log;
+    this.log = log;
   }
 
   static async open(options: JournalOptions): Promise<DiskJournal> {
@@ -34,42 +34,29 @@ export class DiskJournal implements Journal {
     return new DiskJournal(log);
   }
 
-  get recovery(): Log['recovery'] {
-    return this.#log.recovery;
-  }
-
   get lastIndex(): number {
-    return this.#log.lastIndex;
+    return this.log.lastIndex;
   }
 
   get durableIndex(): number {
-    return this.#log.durableIndex;
+    return this.log.durableIndex;
   }
 
   get poison(): PoisonedError | undefined {
-    return this.#log.poison;
+    return this.log.poison;
   }
 
-  append(entry: LogEntry): number {
-    return this.#log.append(encodeEntry(entry));
+  append(entry: Exclude<LogEntry, PortionEntry>): number {
+    return this.log.append(encodeEntry(entry));
   }
 
   whenDurable(index: number): Promise<void> | undefined {
-    return index <= this.#log.durableIndex ? undefined : this.#log.whenDurable(index);
-  }
-
-  /** Replaces everything recovered by these entries; only before the first append. */
-  rewrite(entries: Iterable<LogEntry>): Promise<void> {
-    return this.#log.rewrite(encodeAll(entries));
+    return index <= this.log.durableIndex ? undefined : this.log.whenDurable(index);
   }
 
   close(): Promise<void> {
-    return this.#log.close();
+    return this.log.close();
   }
-}
-
-function* encodeAll(entries: Iterable<LogEntry>): Generator<Uint8Array> {
-  for (const entry of entries) yield encodeEntry(entry);
 }
 
 /** In memory, an entry is as durable as it will ever be. */

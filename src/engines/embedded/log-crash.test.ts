@@ -91,7 +91,7 @@ test('Log goes on where a power cut lost a mark and spared the group behind it',
   for (let length = 380; length < 460; length += 4) {
     for (const seed of seeds) {
       const disk = new SimulatedDisk({ seed: seed * 1_000 + length });
-      const log = await openLog(disk, []);
+      const log = await openLog(disk, [], Infinity);
       log.append(Buffer.alloc(length, '.'));
       await log.whenDurable(1);
       const before = Buffer.from(await disk.read(segmentName(1)));
@@ -110,87 +110,6 @@ test('Log goes on where a power cut lost a mark and spared the group behind it',
   }
   expect(lostMarks).toBeGreaterThan(0);
 });
-
-test('Log.rewrite leaves the old log or the new one, in full, after a power cut at any operation', async () => {
-  const outcomes = new Set<string>();
-  const old = Array.from({ length: 30 }, (_, index) => `old ${index} ${'.'.repeat(index * 7)}`);
-  const young = Array.from({ length: 8 }, (_, index) => `new ${index} ${'.'.repeat(index * 90)}`);
-  for (const seed of seeds) {
-    for (const when of ['before', 'during'] as const) {
-      for (let operation = 1; ; operation += 1) {
-        const disk = new SimulatedDisk({ seed: seed * 1_000 + operation, files: await filesOf(old) });
-        const log = await openLog(disk, []);
-        disk.cutPower({ operation: disk.operations + operation, when });
-        const cut = await log.rewrite(young.map((entry) => Buffer.from(entry))).then(() => false, expectPowerCut);
-        await log.close();
-        const entries: string[] = [];
-        const next = disk.crash();
-        await openLog(next, entries);
-        expect(await next.list()).toHaveLength(1);
-        const again: string[] = [];
-        await openLog(next.crash(), again);
-        expect(again).toEqual(entries);
-        expect([old, young]).toContainEqual(entries);
-        expect(cut || entries[0] === young[0]).toBe(true);
-        outcomes.add(String(entries[0]));
-        if (!cut) break;
-        expect(operation).toBeLessThan(1_000);
-      }
-    }
-  }
-  expect(outcomes.size).toBe(2);
-});
-
-test('Log.rewrite goes on with the old log where the disk has no room for a new one', async () => {
-  for (let bytes = 0; bytes < 200; bytes += 8) {
-    const disk = new SimulatedDisk({ seed: bytes, files: await filesOf(['a', 'b']) });
-    const log = await openLog(disk, []);
-    disk.limitSpace(bytes);
-    const young = Array.from({ length: 20 }, (_, index) => Buffer.from(`new ${index}`));
-    await log.rewrite(young);
-    expect(await disk.list()).toEqual([segmentName(1)]);
-    disk.limitSpace(Infinity);
-    await log.whenDurable(log.append(Buffer.from('c')));
-    const entries: string[] = [];
-    const next = disk.kill();
-    await openLog(next, entries);
-    expect(entries).toEqual(['a', 'b', 'c']);
-    expect(await next.list()).toEqual([segmentName(1)]);
-  }
-});
-
-test('Log.rewrite that the disk fails poisons, and leaves the old log', async () => {
-  const disk = new SimulatedDisk({ seed: 1, files: await filesOf(['a', 'b']) });
-  const log = await openLog(disk, []);
-  disk.failSync(disk.syncs + 1);
-  await expect(log.rewrite([Buffer.from('new')])).rejects.toThrow(PoisonedError);
-  expect(() => log.append(Buffer.from('c'))).toThrow(PoisonedError);
-  await log.close();
-  const entries: string[] = [];
-  const next = disk.kill();
-  await openLog(next, entries);
-  expect(entries).toEqual(['a', 'b']);
-  expect(await next.list()).toEqual([segmentName(1)]);
-});
-
-test('Log.rewrite poisons, and leaves the old log, where what it reads back is not what it wrote', async () => {
-  const disk = new LyingDisk({ seed: 1, files: await filesOf(['a', 'b']) });
-  const log = await openLog(disk, []);
-  await expect(log.rewrite([Buffer.from('new')])).rejects.toThrow(PoisonedError);
-  await log.close();
-  const entries: string[] = [];
-  await openLog(disk.kill(), entries);
-  expect(entries).toEqual(['a', 'b']);
-});
-
-/** Gives back another byte than was written to an unfinished segment. */
-class LyingDisk extends SimulatedDisk {
-  override async read(name: string): Promise<Uint8Array> {
-    const bytes = await super.read(name);
-    if (name.endsWith('.tmp')) bytes[bytes.length - 50] = 0xff;
-    return bytes;
-  }
-}
 
 /** What the processes of a run did, and what must therefore be there. */
 class History {
@@ -276,33 +195,21 @@ class History {
   }
 }
 
-async function openLog(disk: SimulatedDisk, entries: string[]): Promise<Log> {
+/** So few that a life goes on over several segments. */
+const segmentBytesFew = 1_200;
+
+async function openLog(disk: SimulatedDisk, entries: string[], segmentBytes = segmentBytesFew): Promise<Log> {
   return Log.open({
     disk,
     world: { ...realWorld, randomBytes: (count) => new Uint8Array(count).fill(7) },
     onEntry: (entry) => void entries.push(Buffer.from(entry).toString()),
+    segmentBytes,
     onDurable: () => undefined,
   });
 }
 
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => realWorld.defer(resolve));
-}
-
-async function filesOf(entries: readonly string[]): Promise<ReadonlyMap<string, Uint8Array>> {
-  const disk = new SimulatedDisk({ seed: 1 });
-  const log = await openLog(disk, []);
-  for (const entry of entries) {
-    log.append(Buffer.from(entry));
-    await log.whenDurable(log.lastIndex);
-  }
-  await log.close();
-  return new Map([[segmentName(1), await disk.read(segmentName(1))]]);
-}
-
-function expectPowerCut(error: unknown): boolean {
-  expect(wasCut(error)).toBe(true);
-  return true;
 }
 
 /** Whether a power cut is the cause, or the cause of the cause. */

@@ -2,18 +2,13 @@ import { assert } from '../../kv/assert.ts';
 import { crc32c } from './crc32c.ts';
 
 /**
- * The bytes of the log, as docs/log-format.md draws them. All numbers are little-endian. A segment is a header and then
- * records; each begins at a multiple of 8. A record is a *group* of entries, written and synced as one, or a *mark*,
- * which has none: it says that every group before it is durable.
+ * The records of a store's files, as docs/log-format.md draws them. All numbers are little-endian. A file is a header
+ * (file-header.ts) and then records; each begins at a multiple of 8. A record is a *group* of entries, written and synced as
+ * one, or a *mark*, which has none: it says that every group before it is durable.
  *
- * Groups form a chain: each carries the checksum of the one before it (the first, of the segment's header). A mark carries
- * the checksum of the group that it follows and is itself no link, so that losing it breaks nothing.
+ * Groups form a chain, which goes on from one segment of the log to the next: each carries the checksum of the one before it.
+ * A mark carries the checksum of the group that it follows and is itself no link, so that losing it breaks nothing.
  */
-export const segmentHeaderBytes = 32;
-const magic = Buffer.from('SEMELLOG', 'latin1');
-const formatVersion = 1;
-const segmentAt = Object.freeze({ magic: 0, version: 8, checksum: 12, salt: 16, number: 24 });
-
 export const recordHeaderBytes = 40;
 const recordAt = Object.freeze({
   checksum: 0,
@@ -25,7 +20,7 @@ const recordAt = Object.freeze({
   entryCount: 36,
 });
 
-/** A segment's own random number. Records of an earlier file, left in reused blocks, do not have it. */
+/** A file's own random number. Records of an earlier file, left in reused blocks, do not have it. */
 export const saltBytes = 8;
 const entryHeaderBytes = 4;
 
@@ -41,48 +36,11 @@ export function entryBytesInGroup(entry: Uint8Array): number {
   return entryHeaderBytes + entry.length;
 }
 
-export interface SegmentHeader {
-  readonly number: number;
-  readonly salt: Uint8Array;
-  /** The first link of the chain. */
+/** A place in the chain: behind which group, and what that one's checksum is. */
+export interface ChainPosition {
+  /** The group's number; 0 at the beginning of a log. */
+  readonly sequence: number;
   readonly checksum: number;
-}
-
-export type SegmentHeaderRead =
-  | { readonly kind: 'header'; readonly header: SegmentHeader }
-  | { readonly kind: 'bad'; readonly reason: string };
-
-export function encodeSegmentHeader(number: number, salt: Uint8Array): Buffer {
-  assert(salt.length === saltBytes, 'a salt has its length');
-  const bytes = Buffer.alloc(segmentHeaderBytes);
-  bytes.set(magic, segmentAt.magic);
-  bytes.writeUInt32LE(formatVersion, segmentAt.version);
-  bytes.set(salt, segmentAt.salt);
-  bytes.writeBigUInt64LE(BigInt(number), segmentAt.number);
-  bytes.writeUInt32LE(segmentChecksum(bytes), segmentAt.checksum);
-  return bytes;
-}
-
-export function readSegmentHeader(bytes: Buffer): SegmentHeaderRead {
-  if (bytes.length < segmentHeaderBytes)
-    return { kind: 'bad', reason: `it ends after ${bytes.length} bytes, within its header` };
-  if (!magic.equals(bytes.subarray(0, magic.length))) return { kind: 'bad', reason: 'it does not begin as a log does' };
-  const checksum = bytes.readUInt32LE(segmentAt.checksum);
-  if (checksum !== segmentChecksum(bytes)) return { kind: 'bad', reason: "its header's checksum is wrong" };
-  const version = bytes.readUInt32LE(segmentAt.version);
-  if (version !== formatVersion) {
-    return { kind: 'bad', reason: `it has format version ${version}; this release reads version ${formatVersion}` };
-  }
-  const salt = Uint8Array.from(bytes.subarray(segmentAt.salt, segmentAt.salt + saltBytes));
-  const number = Number(bytes.readBigUInt64LE(segmentAt.number));
-  return { kind: 'header', header: { number, salt, checksum } };
-}
-
-/** Covers the whole header, itself taken as zero. */
-function segmentChecksum(bytes: Uint8Array): number {
-  const copy = Buffer.from(bytes.subarray(0, segmentHeaderBytes));
-  copy.writeUInt32LE(0, segmentAt.checksum);
-  return crc32c(copy);
 }
 
 /** A record that was read, its checksum found right. `end` is the offset of what follows it. */
@@ -90,7 +48,7 @@ export interface LogRecord {
   readonly offset: number;
   readonly end: number;
   readonly checksum: number;
-  /** Of a group: its number, 1 for a segment's first. Of a mark: that of the group before it. */
+  /** Of a group: its number, 1 for the first of all. Of a mark: that of the group before it. */
   readonly sequence: number;
   /** The newest group that was known to be durable when this was written. */
   readonly watermark: number;
@@ -99,7 +57,7 @@ export interface LogRecord {
   readonly entryCount: number;
 }
 
-/** The record at `offset` of a segment with this salt; `undefined` where none stands there whole and intact. */
+/** The record at `offset` of a file with this salt; `undefined` where none stands there whole and intact. */
 export function readRecord(bytes: Buffer, offset: number, salt: Uint8Array): LogRecord | undefined {
   if (offset + recordHeaderBytes > bytes.length) return undefined;
   if (bytes.compare(salt, 0, saltBytes, offset + recordAt.salt, offset + recordAt.salt + saltBytes) !== 0)
@@ -145,13 +103,13 @@ export function* entriesOf(bytes: Buffer, record: LogRecord): Generator<Uint8Arr
   }
 }
 
-/** The growing end of a segment: what it appends, in bytes, and the state that the next record continues. */
-export class RecordChain {
+/** The growing end of a file: what it appends, in bytes, and the state that the next record continues. */
+export class RecordChain implements ChainPosition {
   readonly #salt: Uint8Array;
   #sequence: number;
   #checksum: number;
 
-  constructor(salt: Uint8Array, sequence: number, checksum: number) {
+  constructor(salt: Uint8Array, { sequence, checksum }: ChainPosition) {
     this.#salt = salt;
     this.#sequence = sequence;
     this.#checksum = checksum;

@@ -3,12 +3,14 @@ import { DamagedError } from '../../kv/errors.ts';
 import { realWorld } from '../../kv/world.ts';
 import { SimulatedDisk } from '../../testing/simulated-disk.ts';
 import { crc32c } from './crc32c.ts';
-import { encodeSegmentHeader, RecordChain, recordHeaderBytes, segmentHeaderBytes } from './log-format.ts';
+import { encodeHeader, headerBytes, logBeginning } from './file-header.ts';
+import { RecordChain, recordHeaderBytes } from './log-format.ts';
 import { segmentName } from './log-segment.ts';
 import { Log } from './log.ts';
 
 const salt = Uint8Array.from([1, 2, 3, 4, 5, 6, 7, 8]);
 const name = segmentName(1);
+const segmentHeaderBytes = headerBytes('log');
 
 /** Three groups, each made durable on its own: header, a, mark, b, mark, c, mark. */
 const pieces = makePieces();
@@ -24,8 +26,8 @@ test('Log.open writes the bytes that the format describes', async () => {
     log.append(Buffer.from(entry));
     await log.whenDurable(log.lastIndex);
   }
-  const chain = chainFrom(1);
-  const header = encodeSegmentHeader(1, salt);
+  const chain = begunChain();
+  const header = headerOf(1);
   const expected = [
     header,
     chain.group([Buffer.from('a1')], 0),
@@ -107,16 +109,16 @@ test('Log.open refuses a group that stands where another is due, its checksum ri
     'goes on with group 2 where 3 is due',
   );
   await expectDamaged(Buffer.concat([header, a, aMark, a, aMark]), bAt, 'goes on with group 1 where 2 is due');
-  const fork = new RecordChain(salt, 1, 12_345);
+  const fork = new RecordChain(salt, { sequence: 1, checksum: 12_345 });
   await expectDamaged(Buffer.concat([header, a, aMark, fork.group([Buffer.from('x')], 1)]), bAt, 'chain of checksums');
-  const ahead = chainFrom(1);
+  const ahead = begunChain();
   await expectDamaged(Buffer.concat([header, ahead.group([Buffer.from('x')], 5)]), aAt, 'ahead of the log');
 });
 
 test('Log.open takes an old record inside of a torn entry for what it is', async () => {
   const [header, a, aMark] = pieces;
   if (!header || !a || !aMark) throw new Error('the log of this test has these pieces');
-  const chain = chainFrom(1);
+  const chain = begunChain();
   chain.group([Buffer.from('a1'), Buffer.from('a2')], 0);
   const nested = chain.group([Buffer.concat([Buffer.alloc(4), a, aMark])], 1);
   const torn = flipped(Buffer.concat([header, a, aMark, nested]), bAt);
@@ -124,7 +126,7 @@ test('Log.open takes an old record inside of a torn entry for what it is', async
 });
 
 test('Log.open ignores records of another segment at the end', async () => {
-  const other = new RecordChain(Uint8Array.from([9, 9, 9, 9, 9, 9, 9, 9]), 3, 1);
+  const other = new RecordChain(Uint8Array.from([9, 9, 9, 9, 9, 9, 9, 9]), { sequence: 3, checksum: 1 });
   const reused = Buffer.concat([whole, other.group([Buffer.from('old')], 3)]);
   await expectTorn(reused, whole.length, ['a1', 'a2', 'b', 'c']);
 });
@@ -144,20 +146,6 @@ test('Log.open keeps every torn end aside, under a name of its own', async () =>
   expect(Buffer.from(await disk.read(aside)).toString()).toBe('an earlier one');
 });
 
-test('Log.open removes what a rewrite that was cut left behind, and nothing else', async () => {
-  const newer = Buffer.concat([encodeSegmentHeader(2, salt), chainFrom(2).group([Buffer.from('new')], 0)]);
-  const files = new Map<string, Buffer>([
-    [name, whole],
-    [segmentName(2), newer],
-    [`${segmentName(3)}.tmp`, Buffer.from('unfinished')],
-    ['lock', Buffer.from('process 1')],
-    ['notes.tmp', Buffer.from('of somebody else')],
-  ]);
-  const disk = diskWith(files);
-  expect((await open(disk)).entries).toEqual(['new']);
-  expect((await disk.list()).toSorted()).toEqual(['lock', segmentName(2), 'notes.tmp']);
-});
-
 test('Log.open refuses a damaged newest segment although an older one is there, and removes neither', async () => {
   const disk = diskWith(
     new Map([
@@ -170,15 +158,16 @@ test('Log.open refuses a damaged newest segment although an older one is there, 
 });
 
 test('Log.open refuses a segment under the name of another', async () => {
-  await expect(open(diskWith(new Map([[segmentName(2), whole]])))).rejects.toThrow('it is segment 1 by its header');
+  const disk = diskWith(new Map([name, segmentName(2)].map((each) => [each, whole])));
+  await expect(open(disk)).rejects.toThrow('log-000000000002 is damaged at byte 0: it is number 1 by its header');
 });
 
 test('Log.open refuses a format version that it does not know', async () => {
-  const header = encodeSegmentHeader(1, salt);
-  header.writeUInt32LE(2, 8);
+  const header = headerOf(1);
+  header.writeUInt32LE(3, 8);
   header.writeUInt32LE(0, 12);
   header.writeUInt32LE(crc32c(header), 12);
-  await expectDamaged(header, 0, 'it has format version 2; this release reads version 1');
+  await expectDamaged(header, 0, 'it has format version 3; this release reads version 2');
 });
 
 async function expectDamaged(bytes: Buffer, offset: number, reason = ''): Promise<void> {
@@ -217,6 +206,7 @@ async function open(disk: SimulatedDisk): Promise<{ log: Log; entries: string[] 
     disk,
     world: { ...realWorld, randomBytes: () => salt },
     onEntry: (entry) => void entries.push(Buffer.from(entry).toString()),
+    segmentBytes: Infinity,
     onDurable: () => undefined,
   });
   return { log, entries };
@@ -228,13 +218,17 @@ function flipped(bytes: Buffer, at: number, mask = 0xff): Buffer {
   return copy;
 }
 
-function chainFrom(segment: number): RecordChain {
-  return new RecordChain(salt, 0, encodeSegmentHeader(segment, salt).readUInt32LE(12));
+function begunChain(): RecordChain {
+  return new RecordChain(salt, logBeginning);
+}
+
+function headerOf(segment: number): Buffer {
+  return encodeHeader('log', { number: segment, salt, position: logBeginning });
 }
 
 function makePieces(): Buffer[] {
-  const chain = chainFrom(1);
-  const made = [encodeSegmentHeader(1, salt)];
+  const chain = begunChain();
+  const made = [headerOf(1)];
   for (const [watermark, group] of [['a1', 'a2'], ['b'], ['c']].entries()) {
     made.push(
       chain.group(

@@ -1,65 +1,224 @@
+import { assert } from '../../kv/assert.ts';
+import { DamagedError, InvalidArgumentError } from '../../kv/errors.ts';
 import type { World } from '../../kv/world.ts';
 import type { Disk, DiskFile } from './disk.ts';
-import { entriesOf } from './log-format.ts';
-import { scanSegment } from './log-scan.ts';
-import type { SegmentScan } from './log-scan.ts';
-import { createSegment, isUnfinishedSegment, segmentName, segmentNumber } from './log-segment.ts';
-import type { OpenSegment } from './log-segment.ts';
+import { headerBytes, logBeginning, readHeader } from './file-header.ts';
+import { type ChainPosition, entriesOf, RecordChain } from './log-format.ts';
+import { scanSealedSegment, scanSegment, type SegmentFile, type SegmentScan } from './log-scan.ts';
+import {
+  backupName,
+  checkpointName,
+  createSegment,
+  type EmptySegment,
+  isUnfinished,
+  numberIn,
+  segmentName,
+} from './log-segment.ts';
+import { readStateFile, stateFileHeader } from './state-file.ts';
 
 /**
- * Opens the newest segment. Until it is found sound, nothing is changed. Only after it is durable, under its name, are the
- * leftovers of a rewrite that was cut removed: the segment before it, or an unfinished one.
+ * Opens the log of a directory: the newest checkpoint, if there is one, and the segments from its number on; else those from
+ * the first one on. The last segment that has anything behind its header is the *tail*, where a crash may have torn something;
+ * the log goes on there. Behind it may stand one that was made ahead and is empty still; before it, all are sealed.
+ *
+ * Until all of it is found sound, nothing is changed. Only after the tail is durable are the leftovers of what was cut
+ * removed: unfinished files, and what is older than the checkpoint.
  */
-export async function recoverSegment(
+export async function recoverLog(
   disk: Disk,
   world: World,
   onEntry: (entry: Uint8Array) => void,
-): Promise<RecoveredSegment> {
+): Promise<RecoveredLog> {
   const names = await disk.list();
-  const numbers = names.map(segmentNumber).filter((number) => number !== undefined);
-  if (numbers.length === 0) {
-    await removeAll(disk, names.filter(isUnfinishedSegment));
-    const segment = await createSegment(disk, world, 1, []);
-    const facts = { segment: segment.name, entries: 0, bytes: segment.file.size, tornBytes: 0, keptAside: undefined };
-    return { segment, marked: false, facts };
+  if (names.includes(backupName)) {
+    throw new InvalidArgumentError(
+      'directory',
+      backupName,
+      'a store, but it holds a backup, which restoreBackup makes a store of',
+    );
   }
-  const number = Math.max(...numbers);
-  const name = segmentName(number);
-  const read = await disk.read(name);
-  const bytes = Buffer.from(read.buffer, read.byteOffset, read.byteLength);
-  const scan = scanSegment(name, number, bytes);
-  const tornBytes = bytes.length - scan.end;
-  const keptAside = tornBytes > 0 ? await keepAside(disk, name, scan.end, bytes.subarray(scan.end)) : undefined;
-  const file = await disk.open(name);
+  const { checkpoint, segments } = filesIn(names);
+  const leftovers = names.filter((name) => isLeftover(name, checkpoint ?? 0));
+  if (checkpoint === undefined && segments.length === 0) {
+    await removeAll(disk, leftovers);
+    return begunLog(await createSegment(disk, world, 1));
+  }
+  const counts = { entries: 0, bytes: 0 };
+  const deliver = (entry: Uint8Array): void => {
+    counts.entries += 1;
+    onEntry(entry);
+  };
+  let position: ChainPosition = logBeginning;
+  let checkpointBytes = 0;
+  if (checkpoint !== undefined)
+    ({ position, bytes: checkpointBytes } = await readCheckpoint(disk, checkpoint, deliver));
+  const sealed: SealedSegment[] = [];
+  const tail = await tailOf(disk, segments);
+  for (const number of segments.slice(0, segments.indexOf(tail))) {
+    const segment = await readSegment(disk, number, position);
+    const scan = scanSealedSegment(segment);
+    deliverGroups(segment.bytes, scan, deliver);
+    sealed.push({ number, bytes: segment.bytes.length });
+    position = scan.chain;
+  }
+  const segment = await readSegment(disk, tail, position);
+  const scan = scanSegment(segment);
+  const ahead = await openAhead(
+    disk,
+    segments.filter((number) => number > tail),
+  );
+  const tornBytes = segment.bytes.length - scan.end;
+  const torn = segment.bytes.subarray(scan.end);
+  const keptAside = tornBytes > 0 ? await keepAside(disk, segment.name, scan.end, torn) : undefined;
+  const file = await disk.open(segment.name);
   try {
-    await repairSegment(file, scan, bytes);
+    await repairSegment(file, scan, segment.bytes);
     await disk.sync();
-    const older = numbers.filter((other) => other < number).map(segmentName);
-    await removeAll(disk, [...older, ...names.filter(isUnfinishedSegment)]);
-    const entries = deliver(bytes, scan, onEntry);
-    const facts = { segment: name, entries, bytes: file.size, tornBytes, keptAside };
-    return { segment: { name, number, file, chain: scan.chain }, marked: scan.marked, facts };
+    await removeAll(disk, leftovers);
+    deliverGroups(segment.bytes, scan, deliver);
   } catch (cause) {
     await file.close();
+    await ahead?.file.close();
     throw cause;
   }
+  const sealedBytes = sealed.reduce((sum, { bytes }) => sum + bytes, 0);
+  return {
+    segment: { number: tail, file, chain: scan.chain },
+    marked: scan.marked,
+    ahead,
+    sealed,
+    checkpoint,
+    checkpointBytes,
+    facts: {
+      segment: segment.name,
+      entries: counts.entries,
+      bytes: sealedBytes + file.size,
+      checkpointBytes,
+      tornBytes,
+      keptAside,
+    },
+  };
 }
 
-export interface RecoveredSegment {
+export interface RecoveredLog {
   readonly segment: OpenSegment;
   readonly marked: boolean;
+  /** The next segment, made ahead. */
+  readonly ahead: EmptySegment | undefined;
+  /** Those before, which no checkpoint has made superfluous yet. */
+  readonly sealed: readonly SealedSegment[];
+  readonly checkpoint: number | undefined;
+  /** The size of the checkpoint; 0 where there is none. */
+  readonly checkpointBytes: number;
   readonly facts: Omit<LogRecovery, 'durationMs'>;
 }
 
-export interface LogRecovery {
-  readonly segment: string;
-  readonly entries: number;
-  /** The segment's size after recovery. */
+/** A segment to append to. */
+export interface OpenSegment {
+  readonly number: number;
+  readonly file: DiskFile;
+  readonly chain: RecordChain;
+}
+
+export interface SealedSegment {
+  readonly number: number;
   readonly bytes: number;
+}
+
+export interface LogRecovery {
+  /** The segment in which the log goes on. */
+  readonly segment: string;
+  /** Of the checkpoint and of the log since. */
+  readonly entries: number;
+  /** The size of the log since the checkpoint, after recovery. */
+  readonly bytes: number;
+  readonly checkpointBytes: number;
   /** Bytes of a torn tail that were cut off, and the file that has a copy of them. */
   readonly tornBytes: number;
   readonly keptAside: string | undefined;
   readonly durationMs: number;
+}
+
+/** The newest checkpoint, and the segments that the log consists of. @throws DamagedError where one of them is missing */
+function filesIn(names: readonly string[]): {
+  readonly checkpoint: number | undefined;
+  readonly segments: readonly number[];
+} {
+  const checkpoints = names.flatMap((name) => numberIn('checkpoint', name) ?? []);
+  const checkpoint = checkpoints.length === 0 ? undefined : Math.max(...checkpoints);
+  const first = checkpoint ?? 1;
+  const segments = names.flatMap((name) => numberIn('log', name) ?? []).filter((number) => number >= first);
+  segments.sort((a, b) => a - b);
+  if (segments.length === 0 && checkpoint === undefined) return { checkpoint, segments };
+  for (let index = 0; index < Math.max(1, segments.length); index += 1) {
+    if (segments[index] === first + index) continue;
+    throw new DamagedError(segmentName(first + index), 0, 'it is missing');
+  }
+  return { checkpoint, segments };
+}
+
+function isLeftover(name: string, checkpoint: number): boolean {
+  const number = numberIn('log', name) ?? numberIn('checkpoint', name);
+  return isUnfinished(name) || (number !== undefined && number < checkpoint);
+}
+
+function begunLog({ number, file, salt }: EmptySegment): RecoveredLog {
+  const bytes = file.size;
+  return {
+    segment: { number, file, chain: new RecordChain(salt, logBeginning) },
+    marked: true,
+    ahead: undefined,
+    sealed: [],
+    checkpoint: undefined,
+    checkpointBytes: 0,
+    facts: { segment: segmentName(number), entries: 0, bytes, checkpointBytes: 0, tornBytes: 0, keptAside: undefined },
+  };
+}
+
+async function readCheckpoint(
+  disk: Disk,
+  number: number,
+  deliver: (entry: Uint8Array) => void,
+): Promise<{ readonly position: ChainPosition; readonly bytes: number }> {
+  const name = checkpointName(number);
+  const file = await disk.open(name);
+  try {
+    const { position } = await stateFileHeader(file, { kind: 'checkpoint', name, number });
+    for await (const entry of readStateFile(file, { kind: 'checkpoint', name, number })) deliver(entry);
+    return { position, bytes: file.size };
+  } finally {
+    await file.close();
+  }
+}
+
+async function readSegment(disk: Disk, number: number, from: ChainPosition): Promise<SegmentFile> {
+  const name = segmentName(number);
+  const read = await disk.read(name);
+  return { name, number, bytes: Buffer.from(read.buffer, read.byteOffset, read.byteLength), from };
+}
+
+/** The last segment with anything behind its header. */
+async function tailOf(disk: Disk, segments: readonly number[]): Promise<number> {
+  for (const number of segments.toReversed()) {
+    const file = await disk.open(segmentName(number));
+    const { size } = file;
+    await file.close();
+    if (size > headerBytes('log')) return number;
+  }
+  const [first] = segments;
+  assert(first !== undefined, 'a log that was begun has a segment');
+  return first;
+}
+
+/** The segment behind the tail, where one was made ahead. There is never another. @throws DamagedError */
+async function openAhead(disk: Disk, [number, other]: readonly number[]): Promise<EmptySegment | undefined> {
+  if (number === undefined) return undefined;
+  if (other !== undefined)
+    throw new DamagedError(segmentName(number), 0, 'it is empty, and so is the segment behind it');
+  const { name, bytes } = await readSegment(disk, number, logBeginning);
+  const read = readHeader('log', number, bytes);
+  if (read.kind === 'bad') throw new DamagedError(name, 0, read.reason);
+  return { number, file: await disk.open(name), salt: read.header.salt };
 }
 
 /**
@@ -104,13 +263,6 @@ async function removeAll(disk: Disk, names: readonly string[]): Promise<void> {
   await disk.sync();
 }
 
-function deliver(bytes: Buffer, scan: SegmentScan, onEntry: (entry: Uint8Array) => void): number {
-  let count = 0;
-  for (const group of scan.groups) {
-    for (const entry of entriesOf(bytes, group)) {
-      onEntry(entry);
-      count += 1;
-    }
-  }
-  return count;
+function deliverGroups(bytes: Buffer, scan: SegmentScan, deliver: (entry: Uint8Array) => void): void {
+  for (const group of scan.groups) for (const entry of entriesOf(bytes, group)) deliver(entry);
 }

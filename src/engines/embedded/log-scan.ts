@@ -1,13 +1,13 @@
 import { DamagedError } from '../../kv/errors.ts';
+import { type FileHeader, headerBytes, readHeader } from './file-header.ts';
 import {
+  type ChainPosition,
   findRecord,
+  type LogRecord,
   readRecord,
-  readSegmentHeader,
   RecordChain,
   recordHeaderBytes,
-  segmentHeaderBytes,
 } from './log-format.ts';
-import type { LogRecord, SegmentHeader } from './log-format.ts';
 
 /**
  * Reading a segment back, and telling what a crash leaves from what it cannot leave.
@@ -23,13 +23,16 @@ import type { LogRecord, SegmentHeader } from './log-format.ts';
  *   watermark says that the group was durable (for then the mark before it was, too). The mark can only have been one
  *   thing, so it is written again.
  * - Anything else: *damage*. A group that was acknowledged cannot be read, so opening is refused and nothing is changed.
+ *
+ * A segment that another one follows was *sealed*: it ends in a mark, and was synced with it before anything was written to the
+ * next one. So it has to be whole.
  */
 export interface SegmentScan {
-  readonly header: SegmentHeader;
+  readonly header: FileHeader;
   readonly groups: readonly LogRecord[];
   /** What the next record continues. */
   readonly chain: RecordChain;
-  /** Whether the last record is a mark. */
+  /** Whether the last record is a mark, or there is none. */
   readonly marked: boolean;
   readonly lostMark: { readonly offset: number; readonly bytes: Uint8Array } | undefined;
   /** Where the newest group ends that a watermark says is durable; the header's end where none does. */
@@ -38,41 +41,60 @@ export interface SegmentScan {
   readonly end: number;
 }
 
-/** Judges a segment. `name` and `number` are those of its file. Throws DamagedError. */
-export function scanSegment(name: string, number: number, bytes: Buffer): SegmentScan {
-  const header = headerOf(name, number, bytes);
-  const walk = new Walk(name, header, bytes);
+export interface SegmentFile {
+  readonly name: string;
+  /** As the name has it. */
+  readonly number: number;
+  readonly bytes: Buffer;
+  /** What its first group continues. */
+  readonly from: ChainPosition;
+}
+
+/** Judges a segment. Throws DamagedError. */
+export function scanSegment(segment: SegmentFile): SegmentScan {
+  const walk = new Walk(segment, headerOf(segment));
   while (walk.step());
   return walk.finish();
+}
+
+/** Judges a segment that another one follows. Throws DamagedError. */
+export function scanSealedSegment(segment: SegmentFile): SegmentScan {
+  const scan = scanSegment(segment);
+  if (scan.end < segment.bytes.length) {
+    throw new DamagedError(segment.name, scan.end, 'no record can be read here, but a later segment follows');
+  }
+  if (!scan.marked)
+    throw new DamagedError(segment.name, scan.end, 'it ends without a mark, but a later segment follows');
+  return scan;
 }
 
 /**
  * A segment gets its name only after its header is durable (log-segment.ts), so that no crash leaves a named one without:
  * a header that is missing or wrong is damage, in an empty file too.
  */
-function headerOf(name: string, number: number, bytes: Buffer): SegmentHeader {
-  const read = readSegmentHeader(bytes);
+function headerOf({ name, number, bytes }: SegmentFile): FileHeader {
+  const read = readHeader('log', number, bytes);
   if (read.kind === 'bad') throw new DamagedError(name, 0, read.reason);
-  if (read.header.number !== number)
-    throw new DamagedError(name, 0, `it is segment ${read.header.number} by its header`);
   return read.header;
 }
 
 class Walk {
   readonly #name: string;
-  readonly #header: SegmentHeader;
+  readonly #header: FileHeader;
   readonly #bytes: Buffer;
+  readonly #from: ChainPosition;
   readonly #groups: LogRecord[] = [];
-  #end: number;
-  #marked = false;
-  #watermark = 0;
+  #end = headerBytes('log');
+  #marked = true;
+  #watermark: number;
   #lostMark: { readonly offset: number; readonly sequence: number; readonly bytes: Uint8Array } | undefined;
 
-  constructor(name: string, header: SegmentHeader, bytes: Buffer) {
+  constructor({ name, bytes, from }: SegmentFile, header: FileHeader) {
     this.#name = name;
     this.#header = header;
     this.#bytes = bytes;
-    this.#end = segmentHeaderBytes;
+    this.#from = from;
+    this.#watermark = from.sequence;
   }
 
   /** Takes in the next record; false where none stands that may be taken in. */
@@ -95,23 +117,27 @@ class Walk {
       chain: this.#chain(),
       marked: this.#marked,
       lostMark: this.#lostMark,
-      durableEnd: this.#groups[this.#watermark - 1]?.end ?? segmentHeaderBytes,
+      durableEnd: this.#groups[this.#watermark - this.#from.sequence - 1]?.end ?? headerBytes('log'),
       end: this.#end,
     };
   }
 
   get #sequence(): number {
-    return this.#groups.length;
+    return this.#position.sequence;
+  }
+
+  get #position(): ChainPosition {
+    return this.#groups.at(-1) ?? this.#from;
   }
 
   #chain(): RecordChain {
-    return new RecordChain(this.#header.salt, this.#sequence, this.#groups.at(-1)?.checksum ?? this.#header.checksum);
+    return new RecordChain(this.#header.salt, this.#position);
   }
 
   #groupBehindLostMark(): LogRecord | undefined {
-    if (this.#marked || this.#lostMark !== undefined || this.#sequence === 0) return undefined;
+    if (this.#marked || this.#lostMark !== undefined) return undefined;
     const next = readRecord(this.#bytes, this.#end + recordHeaderBytes, this.#header.salt);
-    const continues = next?.sequence === this.#sequence + 1 && next.previous === this.#chain().checksum;
+    const continues = next?.sequence === this.#sequence + 1 && next.previous === this.#position.checksum;
     if (next === undefined || !continues) return undefined;
     this.#lostMark = { offset: this.#end, sequence: next.sequence, bytes: this.#chain().mark() };
     return next;
@@ -124,7 +150,7 @@ class Walk {
     if (record.sequence !== sequence) {
       throw this.#damaged(record.offset, `it goes on with group ${record.sequence} where ${sequence} is due`);
     }
-    if (record.previous !== this.#chain().checksum) {
+    if (record.previous !== this.#position.checksum) {
       throw this.#damaged(record.offset, 'the chain of checksums is broken');
     }
     if (record.watermark > this.#sequence) {

@@ -1,118 +1,96 @@
-import { assert } from '../../kv/assert.ts';
 import type { World } from '../../kv/world.ts';
 import type { Disk, DiskFile } from './disk.ts';
-import { encodeSegmentHeader, entryBytesInGroup, readSegmentHeader, RecordChain, saltBytes } from './log-format.ts';
-import { scanSegment } from './log-scan.ts';
+import { encodeHeader, logBeginning } from './file-header.ts';
+import { saltBytes } from './log-format.ts';
 
-/** A segment's file that is not complete yet. A crash may leave one; it is removed at the next opening. */
+/** A file that is not complete yet. A crash may leave one; it is removed at the next opening. */
 const temporarySuffix = '.tmp';
-const namePattern = /^log-(\d{12})$/;
-
-/** Bytes of a group while a whole segment is written: enough to make its header small beside it, little enough to hold twice. */
-const groupBytesAimed = 1_048_576;
+const namePattern = /^(log|checkpoint)-(\d{12})$/;
 
 export function segmentName(number: number): string {
-  return `log-${String(number).padStart(12, '0')}`;
+  return `log-${digits(number)}`;
 }
 
-/** The number in a segment's name; `undefined` for any other name. */
-export function segmentNumber(name: string): number | undefined {
-  const digits = namePattern.exec(name)?.[1];
-  return digits === undefined ? undefined : Number(digits);
+/** A checkpoint has the number of the segment that goes on from it. */
+export function checkpointName(number: number): string {
+  return `checkpoint-${digits(number)}`;
 }
 
-export function isUnfinishedSegment(name: string): boolean {
-  return name.endsWith(temporarySuffix) && segmentNumber(name.slice(0, -temporarySuffix.length)) !== undefined;
+/** The only file of a backup. */
+export const backupName = 'backup';
+
+export function temporaryName(name: string): string {
+  return `${name}${temporarySuffix}`;
 }
 
-export interface OpenSegment {
-  readonly name: string;
+/** The number in the name of a segment or a checkpoint; `undefined` for any other name. */
+export function numberIn(kind: 'log' | 'checkpoint', name: string): number | undefined {
+  const found = namePattern.exec(name);
+  return found?.[1] === kind ? Number(found[2]) : undefined;
+}
+
+export function isUnfinished(name: string): boolean {
+  return name.endsWith(temporarySuffix) && isOfStore(name.slice(0, -temporarySuffix.length));
+}
+
+/** Whether a file of this name belongs to a store or is a backup. */
+export function isOfStore(name: string): boolean {
+  return name === backupName || namePattern.test(name);
+}
+
+/** A segment that has its name, and to which nothing was written yet. */
+export interface EmptySegment {
   readonly number: number;
   readonly file: DiskFile;
-  readonly chain: RecordChain;
+  readonly salt: Uint8Array;
 }
 
 /**
- * Writes a new segment that holds `entries`, all or nothing: under a temporary name, synced, read back and verified, and only
- * then renamed, and the directory synced. So a crash leaves either no segment of this number or a complete one.
+ * Makes an empty segment: its header is written under a temporary name, synced, read back, and only then renamed, and the
+ * directory synced. So a crash leaves either no segment of this number or one with a header.
  */
-export async function createSegment(
-  disk: Disk,
-  world: World,
-  number: number,
-  entries: Iterable<Uint8Array>,
-): Promise<OpenSegment> {
+export async function createSegment(disk: Disk, world: World, number: number): Promise<EmptySegment> {
   const name = segmentName(number);
-  const temporary = `${name}${temporarySuffix}`;
-  const chain = await writeTemporary(disk, world, { temporary, number }, entries);
-  await disk.rename(temporary, name);
+  const salt = world.randomBytes(saltBytes);
+  const header = encodeHeader('log', { number, salt, position: logBeginning });
+  await writeWhole(disk, name, async (file) => file.append(header));
+  if (!header.equals(await disk.read(temporaryName(name)))) throw new Error(`${name} ${notWhatWasWritten}`);
+  await disk.rename(temporaryName(name), name);
   await disk.sync();
-  return { name, number, file: await disk.open(name), chain };
+  return { number, file: await disk.open(name), salt };
 }
 
-/** There is no room for a new segment; whatever was there before is untouched. */
-export class NoSpaceForSegment extends Error {}
+export const notWhatWasWritten = 'was read back and is not what was written; the disk cannot be trusted';
 
-async function writeTemporary(
-  disk: Disk,
-  world: World,
-  { temporary, number }: { readonly temporary: string; readonly number: number },
-  entries: Iterable<Uint8Array>,
-): Promise<RecordChain> {
+/** There is no room for a file; whatever was there before is untouched. */
+export class NoSpaceForFile extends Error {}
+
+/**
+ * Writes a file under a temporary name, and makes its content durable. Where that fails, nothing of it stays if the disk
+ * lets it be removed. @throws NoSpaceForFile
+ */
+export async function writeWhole(disk: Disk, name: string, write: (file: DiskFile) => Promise<void>): Promise<void> {
+  const temporary = temporaryName(name);
   const file = await disk.create(temporary);
-  let chain: RecordChain;
   try {
-    chain = writeEntries(file, number, world.randomBytes(saltBytes), entries);
-    await file.sync();
+    try {
+      await write(file);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
   } catch (cause) {
-    await file.close();
-    if (!isNoSpace(cause)) throw cause;
-    await disk.remove(temporary);
-    throw new NoSpaceForSegment(`no space for ${temporary}`, { cause });
+    // What cannot be removed now is removed at the next opening.
+    await disk.remove(temporary).catch(() => undefined);
+    if (isNoSpace(cause)) throw new NoSpaceForFile(`no space for ${temporary}`, { cause });
+    throw cause;
   }
-  await file.close();
-  await verify(disk, temporary, number, chain);
-  return chain;
 }
 
 function isNoSpace(cause: unknown): boolean {
   return cause instanceof Error && 'code' in cause && (cause.code === 'ENOSPC' || cause.code === 'EDQUOT');
 }
 
-function writeEntries(file: DiskFile, number: number, salt: Uint8Array, entries: Iterable<Uint8Array>): RecordChain {
-  const header = encodeSegmentHeader(number, salt);
-  const read = readSegmentHeader(header);
-  assert(read.kind === 'header', 'a header that was written can be read');
-  const chain = new RecordChain(salt, 0, read.header.checksum);
-  file.append(header);
-  for (const group of groupsOf(entries)) file.append(chain.group(group, 0));
-  // True by the time that anybody reads it: the segment has its name only after it was synced.
-  if (chain.sequence > 0) file.append(chain.mark());
-  return chain;
-}
-
-function* groupsOf(entries: Iterable<Uint8Array>): Generator<readonly Uint8Array[]> {
-  let group: Uint8Array[] = [];
-  let bytes = 0;
-  for (const entry of entries) {
-    const entryBytes = entryBytesInGroup(entry);
-    if (group.length > 0 && bytes + entryBytes > groupBytesAimed) {
-      yield group;
-      group = [];
-      bytes = 0;
-    }
-    group.push(entry);
-    bytes += entryBytes;
-  }
-  if (group.length > 0) yield group;
-}
-
-/** The last link of the chain depends on every byte before it. */
-async function verify(disk: Disk, name: string, number: number, written: RecordChain): Promise<void> {
-  const bytes = await disk.read(name);
-  const scan = scanSegment(name, number, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
-  const whole = scan.end === bytes.length && scan.marked === written.sequence > 0;
-  if (!whole || scan.chain.sequence !== written.sequence || scan.chain.checksum !== written.checksum) {
-    throw new Error(`${name} was read back and is not what was written; the disk cannot be trusted`);
-  }
+function digits(number: number): string {
+  return String(number).padStart(12, '0');
 }

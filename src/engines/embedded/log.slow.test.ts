@@ -13,6 +13,7 @@ test('Log splits what waits into groups where one would be too long to write, an
     Log.open({
       disk,
       world: realWorld,
+      segmentBytes: Infinity,
       onEntry: (entry) => void lengths.push(entry.length),
       onDurable: () => undefined,
       onSync: ({ entries }) => void groups.push(entries),

@@ -4,6 +4,7 @@ import { realWorld } from '../../kv/world.ts';
 import type { World } from '../../kv/world.ts';
 import { SimulatedDisk } from '../../testing/simulated-disk.ts';
 import type { DiskOperation } from '../../testing/simulated-disk.ts';
+import { logBeginning } from './file-header.ts';
 import { scanSegment } from './log-scan.ts';
 import { segmentName } from './log-segment.ts';
 import { Log } from './log.ts';
@@ -109,7 +110,12 @@ test('Log vouches by a mark for what it acknowledges, where the group that waits
   log.append(Buffer.from('waits'));
   clockMs += 10;
   syncs.releaseOne();
-  const scan = scanSegment(segmentName(1), 1, Buffer.from(await woken));
+  const scan = scanSegment({
+    name: segmentName(1),
+    number: 1,
+    bytes: Buffer.from(await woken),
+    from: logBeginning,
+  });
   expect(scan).toMatchObject({ marked: true, chain: { sequence: 1 } });
   syncs.releaseAll();
   await log.whenDurable(2);
@@ -207,40 +213,6 @@ test('Log is poisoned by a full disk, at every byte, and has all that it acknowl
   }
 });
 
-test('Log.rewrite replaces all entries, and the log goes on', async () => {
-  const disk = new SimulatedDisk({ seed: 1 });
-  await appendAll(disk, ['a', 'b', 'c']);
-  const { log } = await openLog(disk);
-  await log.rewrite([Buffer.from('abc')]);
-  log.append(Buffer.from('d'));
-  await log.whenDurable(1);
-  expect(await disk.list()).toEqual([segmentName(2)]);
-  await log.close();
-  const again = await openLog(disk.crash());
-  expect(again.entries).toEqual(['abc', 'd']);
-  expect(again.log.recovery.segment).toBe(segmentName(2));
-});
-
-test('Log.rewrite can empty the log, and can write more than one group', async () => {
-  const disk = new SimulatedDisk({ seed: 1 });
-  await appendAll(disk, ['a']);
-  const first = await openLog(disk);
-  await first.log.rewrite([]);
-  await first.log.close();
-  const second = await openLog(disk);
-  expect(second.entries).toEqual([]);
-  const large = Array.from({ length: 5 }, (_, index) => String(index).repeat(600_000));
-  await second.log.rewrite(large.map((entry) => Buffer.from(entry)));
-  await second.log.close();
-  expect((await openLog(disk)).entries).toEqual(large);
-});
-
-test('Log.rewrite is refused after an append', async () => {
-  const { log } = await openLog(new SimulatedDisk({ seed: 1 }));
-  log.append(Buffer.from('a'));
-  await expect(log.rewrite([])).rejects.toThrow('before its first append');
-});
-
 interface OpenedLog {
   readonly log: Log;
   readonly entries: string[];
@@ -253,6 +225,7 @@ async function openLog(disk: SimulatedDisk, hooks: Partial<LogOptions> = {}): Pr
   const log = await Log.open({
     disk,
     world,
+    segmentBytes: Infinity,
     onEntry: (entry) => void entries.push(Buffer.from(entry).toString()),
     onDurable: () => undefined,
     onSync: (facts) => void synced.push(facts),

@@ -2,11 +2,22 @@ import { assert } from '../../kv/assert.ts';
 import { LimitExceededError, PoisonedError, StoreClosedError } from '../../kv/errors.ts';
 import type { World } from '../../kv/world.ts';
 import type { Disk } from './disk.ts';
-import { entryBytesInGroup, entryBytesMax, payloadBytesMax } from './log-format.ts';
-import { recoverSegment } from './log-recovery.ts';
-import type { LogRecovery } from './log-recovery.ts';
-import { createSegment, NoSpaceForSegment } from './log-segment.ts';
-import type { OpenSegment } from './log-segment.ts';
+import { type ChainPosition, entryBytesInGroup, entryBytesMax, payloadBytesMax, RecordChain } from './log-format.ts';
+import {
+  type LogRecovery,
+  type OpenSegment,
+  type RecoveredLog,
+  recoverLog,
+  type SealedSegment,
+} from './log-recovery.ts';
+import {
+  checkpointName,
+  createSegment,
+  type EmptySegment,
+  NoSpaceForFile,
+  segmentName,
+  temporaryName,
+} from './log-segment.ts';
 
 /**
  * The write-ahead log: entries, opaque bytes, become durable in the order in which they were appended. It commits in groups:
@@ -22,11 +33,12 @@ import type { OpenSegment } from './log-segment.ts';
  *   acknowledged is followed by a record that vouches for it, as far as a killed process is concerned. Where the turn of such
  *   waiters is known to be shorter than a sync, the group that waits becomes *due* behind the mark, and takes along what they
  *   append: else two halves of the same callers would wait for each other's syncs for ever, and each sync carry but one half.
+ * - *sealing*, from idle or after a sync, where the segment is long enough or a boundary was asked for, and the next segment
+ *   has been made ahead: the mark is synced, so that the segment is whole before anything is written to the next one. Then the
+ *   log goes on there. Appends only queue meanwhile: it costs them one sync.
  * - *poisoned*, from any state, for good, by the first write or sync that fails: the kernel may have dropped what it could not
  *   write, so a second try would prove nothing. All waiters that are left are rejected; what became durable stays so.
  * - *closed*: takes no entries. On the way the queue is flushed and the mark is synced; a poisoned log just closes.
- *
- * `rewrite` borrows the idle state of a log that has not been appended to yet.
  *
  * What the disk holds after a crash, and how opening judges it: log-scan.ts. The bytes: docs/log-format.md.
  */
@@ -34,10 +46,18 @@ export class Log {
   readonly recovery: LogRecovery;
   readonly #options: LogOptions;
   #segment: OpenSegment;
+  /** The next segment, once it is made. */
+  #ahead: EmptySegment | undefined;
+  #makingAhead: Promise<void> | undefined;
+  #makeAheadAtBytes: number;
+  #sealed: readonly SealedSegment[];
+  #checkpoint: number | undefined;
+  readonly #boundariesAsked: BoundaryAsked[] = [];
+  /** It does not reject. */
+  #sealing: Promise<void> | undefined;
   readonly #queue: Group[] = [];
   #syncing: Group | undefined;
   #due = false;
-  #rewriting = false;
   /** How long it took lately until all that a sync had woken had run. */
   #wakingMs = 0;
   #marked: boolean;
@@ -47,25 +67,27 @@ export class Log {
   #poison: PoisonedError | undefined;
   #closing: Promise<void> | undefined;
 
-  private constructor(options: LogOptions, segment: OpenSegment, recovery: LogRecovery, marked: boolean) {
-    this.recovery = recovery;
+  private constructor(options: LogOptions, recovered: RecoveredLog, durationMs: number) {
+    this.recovery = { ...recovered.facts, durationMs };
     this.#options = options;
-    this.#segment = segment;
-    this.#marked = marked;
-    this.#durableSequence = segment.chain.sequence;
+    this.#segment = recovered.segment;
+    this.#ahead = recovered.ahead;
+    this.#makeAheadAtBytes = options.segmentBytes / 2;
+    this.#sealed = recovered.sealed;
+    this.#checkpoint = recovered.checkpoint;
+    this.#marked = recovered.marked;
+    this.#durableSequence = recovered.segment.chain.sequence;
   }
 
   /** Recovers what the directory holds, or begins a log in it. The caller has `disk.lock()`. Throws DamagedError. */
   static async open(options: LogOptions): Promise<Log> {
     const startedMs = options.world.monotonicMs();
-    const { segment, marked, facts } = await recoverSegment(options.disk, options.world, (entry) =>
-      options.onEntry(entry),
-    );
-    const log = new Log(options, segment, { ...facts, durationMs: options.world.monotonicMs() - startedMs }, marked);
+    const recovered = await recoverLog(options.disk, options.world, (entry) => options.onEntry(entry));
+    const log = new Log(options, recovered, options.world.monotonicMs() - startedMs);
     try {
       log.#mark();
     } catch (cause) {
-      await segment.file.close();
+      await log.#closeFiles();
       throw cause;
     }
     return log;
@@ -80,6 +102,11 @@ export class Log {
     return this.#durableIndex;
   }
 
+  /** The size of the log since the newest checkpoint. */
+  get bytes(): number {
+    return this.#sealed.reduce((sum, { bytes }) => sum + bytes, this.#segment.file.size);
+  }
+
   get poison(): PoisonedError | undefined {
     return this.#poison;
   }
@@ -88,7 +115,6 @@ export class Log {
   append(entry: Uint8Array): number {
     if (this.#poison !== undefined) throw this.#poison;
     if (this.#closing !== undefined) throw new StoreClosedError();
-    assert(!this.#rewriting, 'nothing is appended while the log is rewritten');
     if (entry.length > entryBytesMax) throw new LimitExceededError('entryBytesMax', entryBytesMax, entry.length);
     this.#lastIndex += 1;
     const payloadBytes = entryBytesInGroup(entry);
@@ -100,7 +126,7 @@ export class Log {
     } else {
       this.#queue.push({ entries: [entry], payloadBytes, lastIndex: this.#lastIndex, durable: undefined });
     }
-    if (this.#syncing === undefined && !this.#due) this.#becomeDue();
+    if (this.#syncing === undefined && !this.#due && this.#sealing === undefined) this.#becomeDue();
     return this.#lastIndex;
   }
 
@@ -116,46 +142,59 @@ export class Log {
   }
 
   /**
-   * Replaces the log by one that holds these entries: whichever moment a crash chooses, the old or the new one in full. Only
-   * directly after `open`, before the first append. Where there is no room for a second one, the old one stays. Any other
-   * failure poisons.
+   * Goes on in a new segment as soon as it can. `onBoundary` is called in the turn in which it does: what was durable then
+   * stands in earlier segments, and everything else will stand in this one. Rejects where that never comes to be, with
+   * NoSpaceForFile or PoisonedError.
    */
-  async rewrite(entries: Iterable<Uint8Array>): Promise<void> {
+  async atBoundary(onBoundary: (boundary: Boundary) => void): Promise<void> {
     if (this.#poison !== undefined) throw this.#poison;
     if (this.#closing !== undefined) throw new StoreClosedError();
-    assert(this.#lastIndex === 0 && !this.#rewriting, 'a log is rewritten before its first append');
-    this.#rewriting = true;
-    const { disk, world } = this.#options;
-    try {
-      const old = this.#segment;
-      this.#segment = await createSegment(disk, world, old.number + 1, entries);
-      this.#durableSequence = this.#segment.chain.sequence;
-      this.#marked = true;
-      await old.file.close();
-      await disk.remove(old.name);
-      await disk.sync();
-    } catch (cause) {
-      if (cause instanceof NoSpaceForSegment) return;
-      throw this.#fail('rewriting the log', cause);
-    } finally {
-      this.#rewriting = false;
-    }
+    await this.#makeAhead();
+    if (this.#poison !== undefined) throw this.#poison;
+    if (this.#closing !== undefined) throw new StoreClosedError();
+    const reached = Promise.withResolvers<void>();
+    this.#boundariesAsked.push({ onBoundary, reached });
+    if (this.#syncing === undefined && !this.#due && this.#sealing === undefined) this.#sealIfDue();
+    await reached.promise;
+  }
+
+  /**
+   * Gives the finished checkpoint of this number its name, and when that is durable, removes what it makes superfluous. A
+   * failed sync of the directory poisons, since the log's own segments depend on it.
+   */
+  async adoptCheckpoint(number: number): Promise<void> {
+    const { disk } = this.#options;
+    const name = checkpointName(number);
+    await disk.rename(temporaryName(name), name);
+    await this.#syncDirectory();
+    const superfluous = this.#sealed.filter((segment) => segment.number < number).map((old) => segmentName(old.number));
+    if (this.#checkpoint !== undefined) superfluous.push(checkpointName(this.#checkpoint));
+    this.#sealed = this.#sealed.filter((segment) => segment.number >= number);
+    this.#checkpoint = number;
+    for (const file of superfluous) await disk.remove(file);
+    await this.#syncDirectory();
   }
 
   /** Waits for what was appended and vouches for it by a mark. It resolves for a poisoned log, too. */
   close(): Promise<void> {
-    assert(!this.#rewriting, 'a log is not closed while it is rewritten');
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
   async #close(): Promise<void> {
-    // Who waits for these entries learns of a failure, and so does `onPoison`; closing goes on.
+    // Who waits for any of this learns of a failure, and so does `onPoison`; closing goes on.
+    await this.#makingAhead?.catch(() => undefined);
     await this.whenDurable(this.#lastIndex).catch(() => undefined);
+    await this.#sealing;
     if (this.#poison === undefined) {
       await this.#segment.file.sync().catch((cause: unknown) => void this.#fail('syncing the closing mark', cause));
     }
+    await this.#closeFiles();
+  }
+
+  async #closeFiles(): Promise<void> {
     await this.#segment.file.close();
+    await this.#ahead?.file.close();
   }
 
   #queueGroupOf(index: number): Group {
@@ -191,12 +230,15 @@ export class Log {
   }
 
   #synced(group: Group, bytes: number, syncMs: number): void {
+    // The directory failed meanwhile.
+    if (this.#poison !== undefined) return;
     this.#syncing = undefined;
     this.#durableSequence = this.#segment.chain.sequence;
     this.#durableIndex = group.lastIndex;
     this.#options.onDurable(group.lastIndex);
     group.durable?.resolve();
     this.#options.onSync?.({ entries: group.entries.length, bytes, syncMs });
+    if (this.#sealIfDue()) return;
     if (this.#queue.length > 0) {
       const isWakingLong = wakingMargin * this.#wakingMs >= syncMs;
       this.#measureWaking();
@@ -206,10 +248,67 @@ export class Log {
       }
       this.#becomeDue();
     }
+    this.#markOrFail();
+  }
+
+  /** Whether the log goes over to the next segment, so that nothing else is to be written now. */
+  #sealIfDue(): boolean {
+    const { size } = this.#segment.file;
+    const ahead = this.#ahead;
+    if (ahead === undefined && size >= this.#makeAheadAtBytes && this.#closing === undefined) {
+      // Where there is no room for another segment, this one goes on, and somewhat later it is tried again.
+      this.#makeAheadAtBytes = size + this.#options.segmentBytes / 2;
+      this.#makeAhead().catch(() => undefined);
+    }
+    const isDue = this.#boundariesAsked.length > 0 || size >= this.#options.segmentBytes;
+    if (!isDue || ahead === undefined) return false;
+    if (!this.#markOrFail()) return true;
+    this.#sealing = this.#segment.file.sync().then(
+      () => this.#goOverTo(ahead),
+      (cause: unknown) => void this.#fail('sealing', cause),
+    );
+    return true;
+  }
+
+  #goOverTo(ahead: EmptySegment): void {
+    if (this.#poison !== undefined) return;
+    const { number, file, chain } = this.#segment;
+    this.#sealing = undefined;
+    this.#ahead = undefined;
+    this.#makeAheadAtBytes = this.#options.segmentBytes / 2;
+    this.#sealed = [...this.#sealed, { number, bytes: file.size }];
+    this.#segment = { number: ahead.number, file: ahead.file, chain: new RecordChain(ahead.salt, chain) };
+    for (const { onBoundary, reached } of this.#boundariesAsked.splice(0)) {
+      onBoundary({ segment: ahead.number, position: { sequence: chain.sequence, checksum: chain.checksum } });
+      reached.resolve();
+    }
+    // What it holds is durable, however it closes.
+    file.close().catch(() => undefined);
+    if (this.#queue.length > 0) this.#flush();
+  }
+
+  async #makeAhead(): Promise<void> {
+    if (this.#ahead !== undefined) return;
+    this.#makingAhead ??= this.#makeSegment();
+    await this.#makingAhead;
+  }
+
+  async #makeSegment(): Promise<void> {
+    const { disk, world } = this.#options;
     try {
-      this.#mark();
+      this.#ahead = await createSegment(disk, world, this.#segment.number + 1);
     } catch (cause) {
-      this.#fail('appending a mark', cause);
+      throw cause instanceof NoSpaceForFile ? cause : this.#fail('making the next segment', cause);
+    } finally {
+      this.#makingAhead = undefined;
+    }
+  }
+
+  async #syncDirectory(): Promise<void> {
+    try {
+      await this.#options.disk.sync();
+    } catch (cause) {
+      throw this.#fail('syncing the directory', cause);
     }
   }
 
@@ -217,6 +316,17 @@ export class Log {
     const { world } = this.#options;
     const startedMs = world.monotonicMs();
     world.defer(() => (this.#wakingMs = world.monotonicMs() - startedMs));
+  }
+
+  /** Whether that went well. */
+  #markOrFail(): boolean {
+    try {
+      this.#mark();
+      return true;
+    } catch (cause) {
+      this.#fail('appending a mark', cause);
+      return false;
+    }
   }
 
   #mark(): void {
@@ -231,11 +341,12 @@ export class Log {
     if (this.#poison !== undefined) return this.#poison;
     const reason = cause instanceof Error ? cause.message : String(cause);
     const advice = 'free space on the disk or repair it, then open the store again';
-    const failure = new Error(`${act} failed in ${this.#segment.name}: ${reason}; ${advice}`, { cause });
+    const failure = new Error(`${act} failed in ${segmentName(this.#segment.number)}: ${reason}; ${advice}`, { cause });
     const poison = new PoisonedError({ cause: failure });
     this.#poison = poison;
     this.#syncing?.durable?.reject(poison);
     for (const group of this.#queue) group.durable?.reject(poison);
+    for (const { reached } of this.#boundariesAsked.splice(0)) reached.reject(poison);
     this.#syncing = undefined;
     this.#queue.length = 0;
     this.#options.onPoison?.(failure);
@@ -249,6 +360,8 @@ const wakingMargin = 1.5;
 export interface LogOptions {
   readonly disk: Disk;
   readonly world: World;
+  /** A segment that is longer is followed by another one. */
+  readonly segmentBytes: number;
   /** Each recovered entry, in order, before `open` resolves; all are durable by then. The bytes are a view: copy what stays. */
   onEntry(entry: Uint8Array): void;
   /** The entries up to `index` became durable. Called before their waiters run. */
@@ -261,6 +374,19 @@ export interface SyncFacts {
   readonly entries: number;
   readonly bytes: number;
   readonly syncMs: number;
+}
+
+/** Where one segment ends and the next one begins. */
+export interface Boundary {
+  /** The number of the one that begins. */
+  readonly segment: number;
+  /** What it goes on from. */
+  readonly position: ChainPosition;
+}
+
+interface BoundaryAsked {
+  readonly onBoundary: (boundary: Boundary) => void;
+  readonly reached: PromiseWithResolvers<void>;
 }
 
 interface Group {

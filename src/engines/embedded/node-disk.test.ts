@@ -88,11 +88,12 @@ test('Log keeps its entries on the disk of the machine', async () => {
   await first.log.close();
   const second = await openLog(disk);
   expect(second.entries).toHaveLength(100);
-  await second.log.rewrite([Buffer.from('all in one')]);
+  await second.log.atBoundary(() => undefined);
+  second.log.append(Buffer.from('in another segment'));
   await second.log.close();
-  expect((await disk.list()).toSorted()).toEqual(['lock', 'log-000000000002']);
+  expect((await disk.list()).toSorted()).toEqual(['lock', 'log-000000000001', 'log-000000000002']);
   const third = await openLog(disk);
-  expect(third.entries).toEqual(['all in one']);
+  expect(third.entries.slice(99)).toEqual(['entry 99', 'in another segment']);
   await third.log.close();
   await release();
 });
@@ -103,6 +104,7 @@ async function openLog(disk: Awaited<ReturnType<typeof nodeDisk>>): Promise<{ lo
     disk,
     world: realWorld,
     onEntry: (entry) => void entries.push(Buffer.from(entry).toString()),
+    segmentBytes: Infinity,
     onDurable: () => undefined,
   });
   return { log, entries };

@@ -49,6 +49,10 @@ class NodeFile implements DiskFile {
     return this.#size;
   }
 
+  read(position: number, length: number): Promise<Uint8Array> {
+    return readFrom(this.#handle, position, length);
+  }
+
   append(bytes: Uint8Array): void {
     this.#size += this.#write(this.#size, bytes);
   }
@@ -103,17 +107,21 @@ async function syncDirectory(path: string): Promise<void> {
 async function readWhole(path: string): Promise<Uint8Array> {
   const handle = await open(path, 'r');
   try {
-    const bytes = Buffer.allocUnsafeSlow((await handle.stat()).size);
-    let at = 0;
-    while (at < bytes.length) {
-      const { bytesRead } = await handle.read(bytes, at, Math.min(bytes.length - at, readBytesMax), at);
-      if (bytesRead === 0) break;
-      at += bytesRead;
-    }
-    return bytes.subarray(0, at);
+    return await readFrom(handle, 0, (await handle.stat()).size);
   } finally {
     await handle.close();
   }
+}
+
+async function readFrom(handle: FileHandle, position: number, length: number): Promise<Uint8Array> {
+  const bytes = Buffer.allocUnsafeSlow(length);
+  let at = 0;
+  while (at < length) {
+    const { bytesRead } = await handle.read(bytes, at, Math.min(length - at, readBytesMax), position + at);
+    if (bytesRead === 0) break;
+    at += bytesRead;
+  }
+  return bytes.subarray(0, at);
 }
 
 async function lockDirectory(path: string): Promise<() => Promise<void>> {

@@ -7,7 +7,7 @@ import type { KeptVersion, VersionedMap } from './versioned-map.ts';
 
 export function valueOf(version: KeptVersion | undefined): Value | undefined {
   if (version?.value === undefined) return undefined;
-  return readValue({ value: version.value, bytes: 0, hasBytes: version.hasBytes });
+  return readValue({ value: version.value, hasBytes: version.hasBytes });
 }
 
 export function entryOf(key: EncodedKey, version: KeptVersion | undefined): Entry | undefined {

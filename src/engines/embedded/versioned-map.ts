@@ -1,5 +1,6 @@
 import btree from 'sorted-btree';
-import type { StoredValue, Value } from '../../kv/value.ts';
+import type { Value } from '../../kv/value.ts';
+import type { KeptValue } from './commit-codec.ts';
 import type { EncodedKey, EncodedRange } from '../../kv/tuple.ts';
 import { assert } from '../../kv/assert.ts';
 
@@ -15,6 +16,9 @@ import { assert } from '../../kv/assert.ts';
  * horizon lets go of the first of them. They are referred to by their position in that order, and one that is gone is
  * simply not found: letting go touches no key, whose memory would have to be fetched again. Only a deletion is looked
  * after: a tombstone that has become the only version goes with its key.
+ *
+ * One old snapshot would hold back everything that was superseded since. So where they have become many, `thin` goes through
+ * them: what no snapshot in use can see goes, and the few that one can see are *set aside*, by key.
  */
 export class VersionedMap {
   readonly #newest = new Map<EncodedKey, Newest>();
@@ -24,6 +28,8 @@ export class VersionedMap {
   #supersededFrom = 0;
   /** The position of the first place in the list. */
   #supersededBase = 0;
+  readonly #aside = new Map<EncodedKey, readonly Superseded[]>();
+  #sweep: Iterator<[EncodedKey, readonly Superseded[]]> | undefined;
 
   get keys(): number {
     return this.#newest.size;
@@ -31,7 +37,19 @@ export class VersionedMap {
 
   /** All versions kept, old ones and tombstones included. */
   get versions(): number {
-    return this.#newest.size + this.#superseded.length - this.#supersededFrom;
+    let aside = 0;
+    for (const versions of this.#aside.values()) aside += versions.length;
+    return this.#newest.size + this.supersededCount + aside;
+  }
+
+  /** Superseded versions that are kept, but for those that were set aside. */
+  get supersededCount(): number {
+    return this.#superseded.length - this.#supersededFrom;
+  }
+
+  /** Keys of which versions were set aside. */
+  get keysAside(): number {
+    return this.#aside.size;
   }
 
   newest(key: EncodedKey): NewestVersion | undefined {
@@ -50,11 +68,15 @@ export class VersionedMap {
       const place: number = version.previous - this.#supersededBase;
       version = place < 0 ? undefined : this.#superseded[place];
     }
+    if (version === undefined && newest !== undefined && this.#aside.size > 0) {
+      const aside = this.#aside.get(newest.key);
+      return aside?.find((kept) => kept.sequence <= sequence && sequence < kept.supersededAt);
+    }
     return version;
   }
 
   /** Puts a new version before those that the key has. Sequences only grow. */
-  install(key: EncodedKey, sequence: number, version: number, stored: StoredValue | undefined): void {
+  install(key: EncodedKey, sequence: number, version: number, stored: KeptValue | undefined): void {
     const newest = this.#newest.get(key);
     if (newest === undefined) {
       // Deleting what is not there leaves nothing to remember: whoever read its absence reads the same.
@@ -73,7 +95,8 @@ export class VersionedMap {
       hasBytes: newest.hasBytes,
       previous: newest.previous,
       supersededAt: sequence,
-      deleted: stored === undefined ? newest : undefined,
+      of: newest,
+      byDeletion: stored === undefined,
     });
     newest.sequence = sequence;
     newest.version = version;
@@ -126,23 +149,78 @@ export class VersionedMap {
     for (let place = this.#supersededFrom; place < end; place++) {
       const version = superseded[place];
       if (version === undefined || version.supersededAt > horizon) break;
-      if (version.deleted !== undefined) this.#forget(version.deleted, version.supersededAt);
-      superseded[place] = undefined;
-      this.#supersededFrom++;
+      this.#letGo(version, place);
     }
-    const first = superseded[this.#supersededFrom];
-    if (this.#supersededFrom > compactAfter && this.#supersededFrom * 2 > superseded.length) this.#compact();
+    this.#compact();
+    const first = this.#oldestSuperseded;
     return first !== undefined && first.supersededAt <= horizon;
   }
 
+  /** Whether the oldest superseded version can no longer be seen by who begins at `sequence` or later. */
+  isHeldBack(sequence: number): boolean {
+    return (this.#oldestSuperseded?.supersededAt ?? Infinity) <= sequence;
+  }
+
+  /**
+   * Lets go of what none of the snapshots in use can see, nor one that begins at `sequence` or later, of at most `count`
+   * superseded versions; sets the others aside. `inUse` is in order.
+   */
+  thin(inUse: readonly number[], sequence: number, count: number): void {
+    const end = Math.min(this.#superseded.length, this.#supersededFrom + count);
+    for (let place = this.#supersededFrom; place < end; place++) {
+      const version = this.#superseded[place];
+      if (version === undefined || version.supersededAt > sequence) break;
+      const { key } = version.of;
+      if (isSeenByOne(version, inUse)) this.#aside.set(key, [...(this.#aside.get(key) ?? []), version]);
+      this.#letGo(version, place);
+    }
+    this.#compact();
+  }
+
+  /**
+   * Goes on through what was set aside, from where the call before stopped, `count` keys far, and lets go of what none of the
+   * snapshots in use can see. Answers whether there is more.
+   */
+  sweep(inUse: readonly number[], count: number): boolean {
+    this.#sweep ??= this.#aside.entries();
+    for (let swept = 0; swept < count; swept++) {
+      const next = this.#sweep.next();
+      if (next.done === true) {
+        this.#sweep = undefined;
+        return false;
+      }
+      const [key, versions] = next.value;
+      const seen = versions.filter((version) => isSeenByOne(version, inUse));
+      if (seen.length > 0) this.#aside.set(key, seen);
+      else {
+        this.#aside.delete(key);
+        for (const { of } of versions.slice(-1)) this.#forgetTombstone(of);
+      }
+    }
+    return true;
+  }
+
+  get #oldestSuperseded(): Superseded | undefined {
+    return this.#superseded[this.#supersededFrom];
+  }
+
+  /** The oldest superseded version leaves its place. */
+  #letGo(version: Superseded, place: number): void {
+    this.#superseded[place] = undefined;
+    this.#supersededFrom++;
+    if (version.byDeletion) this.#forgetTombstone(version.of);
+  }
+
   /** Nobody can see any more what a key was before its deletion; unless it is something again, it is nothing now. */
-  #forget({ key, sequence, value }: Newest, deletedAt: number): void {
-    if (value !== undefined || sequence !== deletedAt) return;
+  #forgetTombstone({ key, value, previous }: Newest): void {
+    const isAlone = this.#superseded[previous - this.#supersededBase] === undefined;
+    if (value !== undefined || !isAlone || this.#aside.has(key)) return;
     this.#newest.delete(key);
     this.#order.delete(key);
   }
 
   #compact(): void {
+    if (this.#supersededFrom <= compactAfter || this.#supersededFrom * 2 <= this.#superseded.length) return;
     this.#superseded = this.#superseded.slice(this.#supersededFrom);
     this.#supersededBase += this.#supersededFrom;
     this.#supersededFrom = 0;
@@ -176,8 +254,19 @@ type Newest = { -readonly [name in keyof NewestVersion]: NewestVersion[name] };
 
 interface Superseded extends KeptVersion {
   readonly supersededAt: number;
-  /** The key's newest version, where it was a deletion. */
-  readonly deleted: Newest | undefined;
+  /** The key's newest version. */
+  readonly of: Newest;
+  readonly byDeletion: boolean;
+}
+
+function isSeenByOne(version: Superseded, inUse: readonly number[]): boolean {
+  let from = 0;
+  for (let to = inUse.length; from < to;) {
+    const middle = (from + to) >>> 1;
+    if ((inUse[middle] ?? Infinity) < version.sequence) from = middle + 1;
+    else to = middle;
+  }
+  return (inUse[from] ?? Infinity) < version.supersededAt;
 }
 
 function compareKeys(a: EncodedKey, b: EncodedKey): number {
