@@ -56,8 +56,20 @@ export class Metrics {
     help: 'Duplicates that did not execute again.',
     registers: [this.registry],
   });
-  readonly recoveredEntries = this.#gauge('semel_store_recovered_entries', 'Entries of the log that opening read.');
-  readonly recoveredBytes = this.#gauge('semel_store_recovered_bytes', 'Bytes of the log that opening read.');
+  readonly checkpoints = new Counter({
+    name: 'semel_store_checkpoints_total',
+    help: 'Checkpoints of the store, by whether they were written or failed.',
+    labelNames: ['outcome'],
+    registers: [this.registry],
+  });
+  readonly recoveredEntries = this.#gauge(
+    'semel_store_recovered_entries',
+    'Entries of the checkpoint and the log that opening read.',
+  );
+  readonly recoveredBytes = this.#gauge(
+    'semel_store_recovered_bytes',
+    'Bytes of the checkpoint and the log that opening read.',
+  );
   readonly tornBytes = this.#gauge('semel_store_recovered_torn_bytes', 'Bytes that opening cut off and kept aside.');
   readonly recoverySeconds = this.#gauge('semel_store_recovery_seconds', 'Time that reading the log at opening took.');
   #executed = 0;
@@ -66,6 +78,7 @@ export class Metrics {
   constructor() {
     // From the first scrape on: a counter that appears with its first event hides that event from `rate`.
     for (const outcome of outcomes) this.operations.inc({ outcome }, 0);
+    for (const outcome of ['written', 'failed']) this.checkpoints.inc({ outcome }, 0);
     for (const fault of ['conflict', 'deadlock']) this.retries.inc({ fault }, 0);
     const ratio = (): number => this.#suppressed / Math.max(1, this.#executed + this.#suppressed);
     const help = 'Share of duplicates that did not execute again, of those and all that executed, since the start.';
@@ -92,7 +105,7 @@ export class Metrics {
     switch (event.type) {
       case 'recovered':
         this.recoveredEntries.set(event.entries);
-        this.recoveredBytes.set(event.bytes);
+        this.recoveredBytes.set(event.bytes + event.checkpointBytes);
         this.tornBytes.set(event.tornBytes);
         this.recoverySeconds.set(event.durationMs / 1_000);
         return;
@@ -100,6 +113,10 @@ export class Metrics {
         this.batchEntries.observe(event.entries);
         this.batchBytes.observe(event.bytes);
         this.syncSeconds.observe(event.syncMs / 1_000);
+        return;
+      case 'checkpointed':
+      case 'checkpoint-failed':
+        this.checkpoints.inc({ outcome: event.type === 'checkpointed' ? 'written' : 'failed' });
         return;
       case 'retried':
         if (event.fault === 'conflict') this.conflicts.inc();

@@ -79,6 +79,10 @@ function observeStore(meter: Meter): Telemetry['onStoreEvent'] {
   });
   // It happens once, and a counter that appears with its only event hides it from whoever asks for an increase.
   poisoned.add(0);
+  const checkpoints = meter.createCounter('semel.store.checkpoints', {
+    description: 'Checkpoints that were written, or with an error.type could not be.',
+    unit: '{checkpoint}',
+  });
   const observeSync = syncObserver(meter);
   const observeRecovery = recoveryObserver(meter);
   return (event) => {
@@ -88,6 +92,12 @@ function observeStore(meter: Meter): Telemetry['onStoreEvent'] {
         return;
       case 'synced':
         observeSync(event);
+        return;
+      case 'checkpointed':
+        checkpoints.add(1);
+        return;
+      case 'checkpoint-failed':
+        checkpoints.add(1, { 'error.type': event.type });
         return;
       case 'retried':
         retries.add(1, { 'error.type': event.fault });
@@ -129,15 +139,15 @@ function syncObserver(meter: Meter): Observer<'synced'> {
 /** Sums, so that the stores of one process add up instead of hiding each other. */
 function recoveryObserver(meter: Meter): Observer<'recovered'> {
   const duration = createDuration(meter, 'semel.store.recovery.duration', {
-    description: 'Time that reading the log at opening took.',
+    description: 'Time that reading the checkpoint and the log at opening took.',
     bounds: recoverySeconds,
   });
   const entries = meter.createCounter('semel.store.recovery.entries', {
-    description: 'Entries of the log that opening read.',
+    description: 'Entries of the checkpoint and the log that opening read.',
     unit: '{entry}',
   });
   const size = meter.createCounter('semel.store.recovery.size', {
-    description: 'Bytes of the log that opening read.',
+    description: 'Bytes of the checkpoint and the log that opening read.',
     unit: 'By',
   });
   const tornSize = meter.createCounter('semel.store.recovery.torn_size', {
@@ -147,7 +157,7 @@ function recoveryObserver(meter: Meter): Observer<'recovered'> {
   return (event) => {
     duration.record(event.durationMs / 1_000);
     entries.add(event.entries);
-    size.add(event.bytes);
+    size.add(event.bytes + event.checkpointBytes);
     tornSize.add(event.tornBytes);
   };
 }

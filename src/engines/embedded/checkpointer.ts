@@ -50,14 +50,14 @@ export class Checkpointer {
   }
 
   async #checkpoint(): Promise<void> {
-    const { log, checkpointBytes, onCheckpoint, onFailure } = this.#options;
+    const { log, checkpointBytes } = this.#options;
     try {
       const facts = await this.#write();
       this.#dueAtBytes = Math.max(checkpointBytes, facts.bytes);
-      onCheckpoint(facts);
+      this.#options.onCheckpoint(facts);
     } catch (cause) {
       this.#dueAtBytes = log.bytes + checkpointBytes;
-      if (!this.#isClosing) onFailure(cause);
+      if (!this.#isClosing) this.#options.onFailure(cause);
       throw cause;
     }
   }

@@ -153,16 +153,17 @@ export class Database {
   commit(version: number, now: number, writes: readonly LoggedWrite[]): number {
     const sequence = this.journal.append({ kind: 'commit', version, now, writes });
     for (const { key, stored } of writes) this.map.install(key, sequence, version, stored);
-    this.collect();
+    // Twice as many as it superseded, so that what has piled up goes, too.
+    this.collect(2 * writes.length);
     return sequence;
   }
 
-  /** Lets go of old versions: those that neither a snapshot in use nor one yet to be taken can see. */
-  collect(): void {
+  /** Lets go of old versions, of some at a time and `beside` more: those that neither a snapshot in use nor one yet to be taken can see. */
+  collect(beside = 0): void {
     const { oldest } = this.#snapshots;
     const horizon = Math.min(this.journal.durableIndex, oldest);
-    let isMore = this.map.collect(horizon, versionsCollectedMax);
-    if (!isMore && this.map.supersededCount > thinFrom) this.#thin();
+    let isMore = this.map.collect(horizon, versionsCollectedMax + beside);
+    if (!isMore && this.map.supersededCount > thinFrom) isMore = this.#thin(versionsThinnedAtOnce + beside);
     if (this.map.keysAside > 0) isMore = this.#sweep(oldest) || isMore;
     if (!isMore || this.#collectionDue) return;
     this.#collectionDue = true;
@@ -172,11 +173,16 @@ export class Database {
     });
   }
 
-  /** A snapshot holds much back: what none can see between it and the next one goes, and its days are counted. */
-  #thin(): void {
+  /** A snapshot holds much back: what none can see between it and the next one goes, and its days are counted. Whether there is more. */
+  #thin(count: number): boolean {
     const { durableIndex } = this.journal;
-    if (!this.map.isHeldBack(durableIndex)) return;
-    this.map.thin(this.#snapshots.inUse(), durableIndex, versionsThinnedAtOnce);
+    if (!this.map.isHeldBack(durableIndex)) return false;
+    this.map.thin(this.#snapshots.inUse(), durableIndex, count);
+    this.#startAging(durableIndex);
+    return this.map.supersededCount > thinFrom && this.map.isHeldBack(durableIndex);
+  }
+
+  #startAging(durableIndex: number): void {
     const snapshot = this.#snapshots.oldestOfCallers;
     if (snapshot === this.#aging?.snapshot || snapshot.sequence >= durableIndex) return;
     this.#stopAging();
@@ -224,7 +230,7 @@ export class Database {
 /** So many that an attempt never waits for more, so few that some million openings leave numbers enough. */
 const versionsReserved = 2 ** 20;
 
-/** Many more than a commit usually supersedes, so that what has piled up goes too, and few enough that no commit waits long. */
+/** Few enough that nothing waits long. */
 const versionsCollectedMax = 100;
 
 /** So many superseded versions may a snapshot hold back before anybody looks which of them it can see. */

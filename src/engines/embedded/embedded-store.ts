@@ -141,7 +141,6 @@ function requireOptions(options: OpenOptions): void {
 
 async function recover(database: Database, disk: Disk, options: OpenOptions): Promise<Checkpointer> {
   const { onEvent, checkpointBytes = checkpointBytesDefault, segmentBytes = segmentBytesDefault } = options;
-  let checkpointer: Checkpointer | undefined;
   const journal = await DiskJournal.open({
     disk,
     world: database.world,
@@ -150,19 +149,13 @@ async function recover(database: Database, disk: Disk, options: OpenOptions): Pr
     onDurable: () => database.collect(),
     onSync(facts) {
       tell(onEvent, { type: 'synced', ...facts });
-      checkpointer?.consider();
+      checkpointer.consider();
     },
     onPoison: (cause) => tell(onEvent, { type: 'poisoned', cause }),
   });
   const { segment: _, ...facts } = journal.log.recovery;
   tell(onEvent, { type: 'recovered', ...facts });
-  try {
-    await database.start(journal);
-  } catch (error) {
-    await journal.close();
-    throw error;
-  }
-  checkpointer = new Checkpointer(
+  const checkpointer = new Checkpointer(
     {
       database,
       disk,
@@ -173,7 +166,12 @@ async function recover(database: Database, disk: Disk, options: OpenOptions): Pr
     },
     facts.checkpointBytes,
   );
-  checkpointer.consider();
+  try {
+    await database.start(journal);
+  } catch (error) {
+    await journal.close();
+    throw error;
+  }
   return checkpointer;
 }
 

@@ -113,8 +113,7 @@ export class Log {
 
   /** Takes an entry and answers its index: 1, 2, 3 … The caller leaves the bytes alone from now on. */
   append(entry: Uint8Array): number {
-    if (this.#poison !== undefined) throw this.#poison;
-    if (this.#closing !== undefined) throw new StoreClosedError();
+    this.#requireGrowth();
     if (entry.length > entryBytesMax) throw new LimitExceededError('entryBytesMax', entryBytesMax, entry.length);
     this.#lastIndex += 1;
     const payloadBytes = entryBytesInGroup(entry);
@@ -128,6 +127,12 @@ export class Log {
     }
     if (this.#syncing === undefined && !this.#due && this.#sealing === undefined) this.#becomeDue();
     return this.#lastIndex;
+  }
+
+  /** @throws PoisonedError, StoreClosedError */
+  #requireGrowth(): void {
+    if (this.#poison !== undefined) throw this.#poison;
+    if (this.#closing !== undefined) throw new StoreClosedError();
   }
 
   /** Resolves when the entries up to `index` are durable; rejects with PoisonedError if they never will be known to be. */
@@ -147,11 +152,9 @@ export class Log {
    * NoSpaceForFile or PoisonedError.
    */
   async atBoundary(onBoundary: (boundary: Boundary) => void): Promise<void> {
-    if (this.#poison !== undefined) throw this.#poison;
-    if (this.#closing !== undefined) throw new StoreClosedError();
+    this.#requireGrowth();
     await this.#makeAhead();
-    if (this.#poison !== undefined) throw this.#poison;
-    if (this.#closing !== undefined) throw new StoreClosedError();
+    this.#requireGrowth();
     const reached = Promise.withResolvers<void>();
     this.#boundariesAsked.push({ onBoundary, reached });
     if (this.#syncing === undefined && !this.#due && this.#sealing === undefined) this.#sealIfDue();
