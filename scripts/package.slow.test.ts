@@ -35,10 +35,13 @@ const projects: readonly Project[] = [
     examples: [],
   },
   { name: 'vitest', packages: ['vitest'], doors: ['semel/testing'], examples: [] },
+  { name: 'pg', packages: ['pg', '@types/pg'], doors: [], examples: ['postgres-histories'] },
 ];
 const projectDirectory = ({ name }: Project): string => join(directory, name);
+/** Those that serve nothing. The second is run by src/testing/history/postgres-histories.slow.test.ts. */
+const programs = ['client', 'postgres-histories'];
 const servers = projects.flatMap((project) =>
-  project.examples.filter((example) => example !== 'client').map((example) => ({ project, example })),
+  project.examples.filter((example) => !programs.includes(example)).map((example) => ({ project, example })),
 );
 
 interface Manifest {

@@ -1,4 +1,5 @@
 /** For tests of engines, and of anything that uses one. The store contract needs vitest. */
+export * from './history/history.ts';
 export { ManualWorld, turn, until } from './manual-world.ts';
 export {
   type DiskOperation,
