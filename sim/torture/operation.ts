@@ -1,4 +1,4 @@
-import type { Seeded } from './seeded.ts';
+import type { Seeded } from '../seeded.ts';
 
 /** One operation, as many times as it may be sent: the same key, the same request. */
 export interface Operation {

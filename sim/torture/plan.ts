@@ -1,6 +1,6 @@
 import { killClasses, type Arming, type KillClass } from './kill-point.ts';
 import { OperationMaker, type Operation } from './operation.ts';
-import { Seeded } from './seeded.ts';
+import { Seeded } from '../seeded.ts';
 
 /** What a round does: a function of the seed, the round and the try. */
 export interface RoundPlan {

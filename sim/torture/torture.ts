@@ -9,7 +9,7 @@ import { openingOperations } from './operation.ts';
 import { Oracle } from './oracle.ts';
 import { planRound, type RoundPlan } from './plan.ts';
 import { runRound, type Arena, type RoundResult } from './round.ts';
-import { Seeded } from './seeded.ts';
+import { Seeded } from '../seeded.ts';
 import { Site } from './site.ts';
 import { demand, Violation } from './violation.ts';
 

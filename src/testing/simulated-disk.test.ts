@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { DirectoryLockedError } from '../kv/errors.ts';
-import { PowerCutError, SimulatedDisk } from './simulated-disk.ts';
+import { type DiskOperation, PowerCutError, SimulatedDisk } from './simulated-disk.ts';
 
 const seeds = Array.from({ length: 200 }, (_, seed) => seed);
 
@@ -74,7 +74,8 @@ test('SimulatedDisk syncs what was there when the sync began', async () => {
   const sizes = new Set<number>();
   for (const seed of seeds) {
     const files = new Map([['a', new Uint8Array(0)]]);
-    const disk = new SimulatedDisk({ seed, files, pause: () => held.promise });
+    const pause = async (operation: DiskOperation) => (operation === 'sync' ? held.promise : undefined);
+    const disk = new SimulatedDisk({ seed, files, pause });
     const file = await disk.open('a');
     file.append(Buffer.alloc(512, 1));
     const syncing = file.sync();
@@ -94,6 +95,71 @@ test('SimulatedDisk.limitSpace writes what fits and refuses the rest', async () 
   const append = (): void => file.append(Buffer.from('four'));
   expect(append).toThrow(expect.objectContaining({ code: 'ENOSPC' }));
   expect(Buffer.from(await disk.read('a')).toString()).toBe('fou');
+});
+
+test('SimulatedDisk.limitSpace counts again what is removed or cut off', async () => {
+  const disk = new SimulatedDisk({ seed: 1 });
+  const [one, other] = [await disk.create('one'), await disk.create('other')];
+  one.append(Buffer.from('four'));
+  other.append(Buffer.from('four'));
+  disk.limitSpace(0);
+  await one.truncate(1);
+  other.append(Buffer.from('new'));
+  await disk.remove('one');
+  other.append(Buffer.from('4'));
+  expect(() => other.append(Buffer.from('5'))).toThrow(expect.objectContaining({ code: 'ENOSPC' }));
+  expect(Buffer.from(await disk.read('other')).toString()).toBe('fournew4');
+});
+
+test('SimulatedDisk.failWrite writes less than it was given, and says so', async () => {
+  const sizes = new Set<number>();
+  for (const seed of seeds) {
+    const disk = new SimulatedDisk({ seed });
+    const file = await disk.create('a');
+    disk.failWrite(disk.writes + 2);
+    file.append(Buffer.from('ab'));
+    expect(() => file.append(Buffer.from('cd'))).toThrow(expect.objectContaining({ code: 'EIO' }));
+    sizes.add(file.size);
+    file.append(Buffer.from('e'));
+  }
+  expect(sizes).toEqual(new Set([2, 3]));
+});
+
+test('SimulatedDisk.failRead fails once, and the bytes are sound', async () => {
+  const disk = new SimulatedDisk({ seed: 1, files: new Map([['a', Uint8Array.of(7)]]) });
+  disk.failRead(disk.reads + 1);
+  await expect(disk.read('a')).rejects.toMatchObject({ code: 'EIO' });
+  expect(await disk.read('a')).toEqual(Uint8Array.of(7));
+});
+
+test('SimulatedDisk.flipBit turns one bit over, and tells which', async () => {
+  for (const seed of seeds) {
+    const bytes = new Uint8Array(600).fill(0xff);
+    const disk = new SimulatedDisk({ seed, files: new Map([['a', bytes]]) });
+    const flipped = disk.flipBit();
+    const expected = bytes.slice();
+    expected[flipped?.offset ?? -1] = 0xff ^ (1 << (flipped?.bit ?? 0));
+    expect(await disk.read('a')).toEqual(expected);
+    expect(await disk.crash().read('a')).toEqual(expected);
+  }
+  expect(new SimulatedDisk({ seed: 1 }).flipBit()).toBeUndefined();
+});
+
+test('SimulatedDisk.misdirectWrite is hidden by the cache until the power is cut, and then shows in two places', async () => {
+  const found = new Set<string>();
+  for (const seed of seeds) {
+    const files = new Map([['a', new Uint8Array(1_536).fill(1)]]);
+    const disk = new SimulatedDisk({ seed, files });
+    const file = await disk.open('a');
+    disk.misdirectWrite(1);
+    file.overwrite(0, new Uint8Array(512).fill(2));
+    await file.sync();
+    expect((await disk.read('a'))[0]).toBe(2);
+    const after = await disk.crash().read('a');
+    found.add([0, 512, 1_024].map((at) => after[at]).join(''));
+  }
+  // By chance the other place is the right one.
+  expect([...found].sort()).toEqual(['112', '121', '211']);
 });
 
 test('SimulatedDisk.cutPower ends everything at the chosen operation, until the crash is answered', async () => {

@@ -1,5 +1,9 @@
-import { DirectoryLockedError } from '../kv/errors.ts';
+import { Seeded } from '../check/seeded.ts';
 import type { Disk, DiskFile } from '../engines/embedded/disk.ts';
+import { DirectoryLockedError } from '../kv/errors.ts';
+import { SimulatedContent } from './simulated-content.ts';
+import { SimulatedDirectory } from './simulated-directory.ts';
+import { systemError } from './system-error.ts';
 
 /**
  * A disk in memory that fails as disks do. It has two planes: what a running process sees (live), and what a power cut
@@ -10,34 +14,56 @@ import type { Disk, DiskFile } from '../engines/embedded/disk.ts';
  * - of its size, the old one, the new one, or one between; what is within it and was never written reads as zeros;
  * - of the directory's entries, any subset of what was created, renamed and removed.
  *
+ * Its faults are of two kinds, and who checks what is found afterwards must know which were armed. A *crash* (power cuts,
+ * failed syncs, writes and reads, a full disk) breaks nothing but what was not synced. *Rot* (flipped bits, writes that land
+ * elsewhere) breaks anything, and all that can be asked is that it be noticed.
+ *
  * A disk object is one process's life with the disk: `crash()` and `kill()` end it and answer the next one.
  */
 export class SimulatedDisk implements Disk {
-  readonly #random: () => number;
+  readonly #random: Seeded;
   readonly #pause: (operation: DiskOperation) => Promise<void>;
-  readonly #directory: Directory;
+  #directory: SimulatedDirectory;
   #life: 'running' | 'cut' | 'over' = 'running';
   #locked = false;
-  #operations = 0;
-  #syncs = 0;
+  readonly #counts = { operations: 0, syncs: 0, writes: 0, reads: 0 };
   #cut: PowerCut | undefined;
   #failingSync: number | undefined;
+  #failingWrite: number | undefined;
+  #misdirectedWrite: number | undefined;
+  #failingRead: number | undefined;
   #spaceBytes = Infinity;
 
   constructor(options: SimulatedDiskOptions) {
-    this.#random = randomFrom(options.seed);
+    this.#random = new Seeded(options.seed);
     this.#pause = (operation) => options.pause?.(operation) ?? Promise.resolve();
-    this.#directory = new Directory(options.files ?? new Map());
+    const files = [...(options.files ?? [])];
+    this.#directory = new SimulatedDirectory(files.map(([name, bytes]) => [name, new SimulatedContent(bytes)]));
   }
 
   /** Operations so far that change the disk: appends, overwrites, truncations, syncs, creations, renames, removals. */
   get operations(): number {
-    return this.#operations;
+    return this.#counts.operations;
   }
 
   /** Syncs so far, of files and of the directory. */
   get syncs(): number {
-    return this.#syncs;
+    return this.#counts.syncs;
+  }
+
+  /** Appends and overwrites so far. */
+  get writes(): number {
+    return this.#counts.writes;
+  }
+
+  /** Reads of files so far. */
+  get reads(): number {
+    return this.#counts.reads;
+  }
+
+  /** Whether the power was cut, so that everything throws. */
+  get powerIsCut(): boolean {
+    return this.#life === 'cut';
   }
 
   /** Cuts the power at the n-th operation, counted from 1. From then on everything throws, until `crash()`. */
@@ -50,9 +76,35 @@ export class SimulatedDisk implements Disk {
     this.#failingSync = sync;
   }
 
-  /** Appends succeed for this many bytes more; then the disk is full (`ENOSPC`), until something is removed. */
+  /** Lets the n-th write, counted from 1, fall short: as many of its bytes as chance decides are written, then it throws. */
+  failWrite(write: number): void {
+    this.#failingWrite = write;
+  }
+
+  /** Lets the n-th read, counted from 1, fail. Nothing is wrong with the bytes. */
+  failRead(read: number): void {
+    this.#failingRead = read;
+  }
+
+  /** Appends succeed for this many bytes more; then the disk is full (`ENOSPC`), until something is removed or cut off. */
   limitSpace(bytes: number): void {
     this.#spaceBytes = bytes;
+  }
+
+  /** Rot: a sector of the n-th write, counted from 1, lands on another one, of any file, when it is carried over. */
+  misdirectWrite(write: number): void {
+    this.#misdirectedWrite = write;
+  }
+
+  /** Rot: turns a bit over, anywhere. Answers where, or `undefined` where there are no bytes. */
+  flipBit(): FlippedBit | undefined {
+    const names = this.#directory.names.filter((name) => this.#directory.find(name).size > 0);
+    const name = names[this.#below(names.length)];
+    if (name === undefined) return undefined;
+    const content = this.#directory.find(name);
+    const flipped = { name, offset: this.#below(content.size), bit: this.#below(8) };
+    content.flip(flipped.offset, flipped.bit);
+    return flipped;
   }
 
   /** A power cut. Answers the disk that the next process finds. */
@@ -68,24 +120,23 @@ export class SimulatedDisk implements Disk {
   }
 
   async list(): Promise<readonly string[]> {
-    this.#checkLife();
-    return [...this.#directory.live.keys()];
+    await this.#rest('list');
+    return this.#directory.names;
   }
 
   async read(name: string): Promise<Uint8Array> {
-    this.#checkLife();
-    return this.#directory.find(name).live.slice();
+    return this.#read(() => this.#directory.find(name).read());
   }
 
   async create(name: string): Promise<DiskFile> {
-    if (this.#directory.live.has(name)) throw systemError('EEXIST', `${name} exists`);
-    const content = new Content(new Uint8Array(0));
+    if (this.#directory.has(name)) throw systemError('EEXIST', `${name} exists`);
+    const content = new SimulatedContent(new Uint8Array(0));
     await this.#change('create', () => this.#directory.apply({ kind: 'create', name, content }));
     return this.#file(content);
   }
 
   async open(name: string): Promise<DiskFile> {
-    this.#checkLife();
+    await this.#rest('open');
     return this.#file(this.#directory.find(name));
   }
 
@@ -95,9 +146,9 @@ export class SimulatedDisk implements Disk {
   }
 
   async remove(name: string): Promise<void> {
-    const { live } = this.#directory.find(name);
+    const { size } = this.#directory.find(name);
     await this.#change('remove', () => this.#directory.apply({ kind: 'remove', name }));
-    this.#spaceBytes += live.length;
+    this.#spaceBytes += size;
   }
 
   async sync(): Promise<void> {
@@ -113,23 +164,24 @@ export class SimulatedDisk implements Disk {
     };
   }
 
-  #file(content: Content): DiskFile {
+  #file(content: SimulatedContent): DiskFile {
     return {
       get size() {
-        return content.live.length;
+        return content.size;
       },
-      read: async (position, length) => {
-        this.#checkLife();
-        return content.live.slice(position, position + length);
-      },
+      read: (position, length) => this.#read(() => content.read(position, length)),
       append: (bytes) => {
-        const written = bytes.subarray(0, Math.min(bytes.length, this.#spaceBytes));
-        this.#changeAtOnce(() => content.write(content.live.length, written));
-        this.#spaceBytes -= written.length;
-        if (written.length < bytes.length) throw systemError('ENOSPC', 'no space left on device');
+        const fitting = bytes.subarray(0, Math.min(bytes.length, this.#spaceBytes));
+        this.#write(content, content.size, fitting);
+        this.#spaceBytes -= fitting.length;
+        if (fitting.length < bytes.length) throw systemError('ENOSPC', 'no space left on device');
       },
-      overwrite: (position, bytes) => this.#changeAtOnce(() => content.write(position, bytes)),
-      truncate: (size) => this.#change('truncate', () => content.truncate(size)),
+      overwrite: (position, bytes) => this.#write(content, position, bytes),
+      truncate: async (size) => {
+        const before = content.size;
+        await this.#change('truncate', () => content.truncate(size));
+        this.#spaceBytes += Math.max(0, before - size);
+      },
       sync: async () => {
         const carried = content.startSync();
         await this.#sync(carried.finish, carried.lose);
@@ -138,9 +190,28 @@ export class SimulatedDisk implements Disk {
     };
   }
 
+  #write(content: SimulatedContent, position: number, bytes: Uint8Array): void {
+    this.#counts.writes += 1;
+    const fails = this.#counts.writes === this.#failingWrite;
+    const written = fails ? bytes.subarray(0, this.#below(bytes.length)) : bytes;
+    this.#changeAtOnce(() => {
+      content.write(position, written);
+      if (this.#counts.writes === this.#misdirectedWrite) content.misdirect(this.#anywhere(), this.#random);
+    });
+    if (fails) throw systemError('EIO', 'input/output error');
+  }
+
+  async #read(act: () => Uint8Array): Promise<Uint8Array> {
+    this.#counts.reads += 1;
+    const fails = this.#counts.reads === this.#failingRead;
+    await this.#rest('read');
+    if (fails) throw systemError('EIO', 'input/output error');
+    return act();
+  }
+
   async #sync(finish: () => void, lose: () => void): Promise<void> {
-    this.#syncs += 1;
-    const fails = this.#syncs === this.#failingSync;
+    this.#counts.syncs += 1;
+    const fails = this.#counts.syncs === this.#failingSync;
     await this.#change('sync', () => {
       if (!fails) return finish();
       lose();
@@ -148,10 +219,15 @@ export class SimulatedDisk implements Disk {
     });
   }
 
-  async #change(operation: DiskOperation, act: () => void): Promise<void> {
-    const cut = this.#count();
+  async #rest(operation: DiskOperation): Promise<void> {
+    this.#checkLife();
     await this.#pause(operation);
     this.#checkLife();
+  }
+
+  async #change(operation: DiskOperation, act: () => void): Promise<void> {
+    const cut = this.#count();
+    await this.#rest(operation);
     // A sync that the power cut interrupts has carried over what the crash then lets survive, so it does nothing here.
     if (!cut || operation !== 'sync') act();
     if (cut) this.#cutNow();
@@ -166,8 +242,8 @@ export class SimulatedDisk implements Disk {
   /** Counts an operation, and cuts the power if it is to be cut before this one. True if it is to be cut during it. */
   #count(): boolean {
     this.#checkLife();
-    this.#operations += 1;
-    if (this.#cut?.operation !== this.#operations) return false;
+    this.#counts.operations += 1;
+    if (this.#cut?.operation !== this.#counts.operations) return false;
     if (this.#cut.when === 'before') this.#cutNow();
     return true;
   }
@@ -183,9 +259,20 @@ export class SimulatedDisk implements Disk {
       throw new Error('this process is dead; go on with the disk that crash() or kill() answered');
   }
 
-  #next(directory: Directory): SimulatedDisk {
-    const next = new SimulatedDisk({ seed: Math.floor(this.#random() * 2 ** 32), pause: this.#pause });
-    next.#directory.takeOver(directory);
+  #anywhere() {
+    const { contents } = this.#directory;
+    const content = contents[this.#below(contents.length)];
+    if (content === undefined) throw new Error('assertion failed: what is written is in a file');
+    return { content, fraction: this.#random.fraction() };
+  }
+
+  #below(bound: number): number {
+    return Math.floor(this.#random.fraction() * bound);
+  }
+
+  #next(directory: SimulatedDirectory): SimulatedDisk {
+    const next = new SimulatedDisk({ seed: this.#below(2 ** 32), pause: this.#pause });
+    next.#directory = directory;
     return next;
   }
 }
@@ -194,12 +281,12 @@ export interface SimulatedDiskOptions {
   readonly seed: number;
   /** What the disk holds at first, durably. */
   readonly files?: ReadonlyMap<string, Uint8Array>;
-  /** Awaited by each asynchronous operation before it takes effect. Default: one turn of the microtask queue. */
+  /** Awaited by each asynchronous operation before it takes effect: a slow disk. Default: one turn of the microtask queue. */
   pause?(operation: DiskOperation): Promise<void>;
 }
 
-/** The asynchronous operations that change the disk. */
-export type DiskOperation = 'create' | 'rename' | 'remove' | 'truncate' | 'sync';
+/** The asynchronous operations. */
+export type DiskOperation = 'list' | 'read' | 'open' | 'create' | 'rename' | 'remove' | 'truncate' | 'sync';
 
 export interface PowerCut {
   readonly operation: number;
@@ -207,175 +294,15 @@ export interface PowerCut {
   readonly when: 'before' | 'during';
 }
 
+export interface FlippedBit {
+  readonly name: string;
+  readonly offset: number;
+  readonly bit: number;
+}
+
 export class PowerCutError extends Error {
   constructor() {
     super('the power was cut');
     this.name = 'PowerCutError';
   }
-}
-
-/** The smallest piece that a disk writes whole or not at all. */
-const sectorBytes = 512;
-
-/** A file without its name. */
-class Content {
-  live: Uint8Array;
-  #durable: Uint8Array;
-  /** Sectors that were written since a sync carried them over. */
-  readonly #dirty = new Set<number>();
-
-  constructor(durable: Uint8Array) {
-    this.live = durable.slice();
-    this.#durable = durable.slice();
-  }
-
-  write(position: number, bytes: Uint8Array): void {
-    const end = position + bytes.length;
-    this.live = resized(this.live, Math.max(this.live.length, end));
-    this.live.set(bytes, position);
-    for (let sector = Math.floor(position / sectorBytes); sector * sectorBytes < end; sector += 1)
-      this.#dirty.add(sector);
-  }
-
-  truncate(size: number): void {
-    this.live = resized(this.live, size);
-    for (const sector of this.#dirty) if (sector * sectorBytes >= size) this.#dirty.delete(sector);
-  }
-
-  /** A sync carries over what is there when it starts, however long it takes. */
-  startSync(): { finish: () => void; lose: () => void } {
-    const caught = this.live.slice();
-    const sectors = [...this.#dirty];
-    return {
-      finish: () => {
-        this.#durable = withSectors(this.#durable, caught, sectors, caught.length);
-        for (const sector of sectors) {
-          if (Buffer.compare(sectorOf(this.live, sector), sectorOf(caught, sector)) === 0) this.#dirty.delete(sector);
-        }
-      },
-      lose: () => {
-        for (const sector of sectors) this.#dirty.delete(sector);
-      },
-    };
-  }
-
-  afterPowerCut(random: () => number): Content {
-    const sectors = survivors(
-      [...this.#dirty].sort((a, b) => a - b),
-      random,
-    );
-    const [least, most] = [this.#durable.length, this.live.length];
-    const size = [least, most, least + Math.round((most - least) * random())][Math.floor(random() * 3)] ?? most;
-    return new Content(withSectors(this.#durable, this.live, sectors, size));
-  }
-}
-
-type DirectoryChange =
-  | { readonly kind: 'create'; readonly name: string; readonly content: Content }
-  | { readonly kind: 'rename'; readonly from: string; readonly to: string }
-  | { readonly kind: 'remove'; readonly name: string };
-
-class Directory {
-  live = new Map<string, Content>();
-  #durable = new Map<string, Content>();
-  #unsynced: readonly DirectoryChange[] = [];
-
-  constructor(files: ReadonlyMap<string, Uint8Array>) {
-    for (const [name, bytes] of files) this.live.set(name, new Content(bytes));
-    this.#durable = new Map(this.live);
-  }
-
-  find(name: string): Content {
-    const content = this.live.get(name);
-    if (content === undefined) throw systemError('ENOENT', `${name} does not exist`);
-    return content;
-  }
-
-  apply(change: DirectoryChange): void {
-    applyTo(this.live, change);
-    this.#unsynced = [...this.#unsynced, change];
-  }
-
-  startSync(): () => void {
-    const carried = this.#unsynced;
-    return () => {
-      for (const change of carried) applyTo(this.#durable, change);
-      this.#unsynced = this.#unsynced.filter((change) => !carried.includes(change));
-    };
-  }
-
-  afterPowerCut(random: () => number): Directory {
-    const names = new Map(this.#durable);
-    for (const change of survivors(this.#unsynced, random)) applyTo(names, change);
-    const next = new Directory(new Map());
-    for (const [name, content] of names) next.live.set(name, content.afterPowerCut(random));
-    next.#durable = new Map(next.live);
-    return next;
-  }
-
-  takeOver(other: Directory): void {
-    this.live = other.live;
-    this.#durable = other.#durable;
-    this.#unsynced = other.#unsynced;
-  }
-}
-
-function applyTo(names: Map<string, Content>, change: DirectoryChange): void {
-  switch (change.kind) {
-    case 'create':
-      names.set(change.name, change.content);
-      break;
-    case 'rename': {
-      const content = names.get(change.from);
-      // The creation of this name did not survive, so its renaming cannot.
-      if (content === undefined) break;
-      names.delete(change.from);
-      names.set(change.to, content);
-      break;
-    }
-    case 'remove':
-      names.delete(change.name);
-      break;
-  }
-}
-
-/** None, all, the first few, or each by the toss of a coin; each of the four as often. */
-function survivors<T>(all: readonly T[], random: () => number): readonly T[] {
-  const way = Math.floor(random() * 4);
-  if (way === 0) return [];
-  if (way === 1) return all;
-  if (way === 2) return all.slice(0, Math.floor(random() * (all.length + 1)));
-  return all.filter(() => random() < 0.5);
-}
-
-function withSectors(old: Uint8Array, newer: Uint8Array, sectors: readonly number[], size: number): Uint8Array {
-  const mixed = resized(old, Math.max(old.length, newer.length));
-  for (const sector of sectors) mixed.set(sectorOf(newer, sector), sector * sectorBytes);
-  return resized(mixed, size);
-}
-
-function sectorOf(bytes: Uint8Array, sector: number): Uint8Array {
-  return bytes.subarray(sector * sectorBytes, (sector + 1) * sectorBytes);
-}
-
-/** A copy of that length: cut, or continued by zeros. */
-function resized(bytes: Uint8Array, size: number): Uint8Array {
-  const copy = new Uint8Array(size);
-  copy.set(bytes.subarray(0, size));
-  return copy;
-}
-
-function systemError(code: string, reason: string): Error {
-  return Object.assign(new Error(`${code}: ${reason}`), { code });
-}
-
-/** Mulberry32, by Tommy Ettinger: small, and good enough to choose faults. */
-function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

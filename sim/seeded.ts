@@ -1,10 +1,21 @@
-import { Seeded as SeededFractions } from '../../src/check/seeded.ts';
+import { Seeded as SeededFractions } from '../src/check/seeded.ts';
 
 /** Randomness that is a function of its seed, so that a plan can be made again. */
 export class Seeded extends SeededFractions {
+  /** A stream of its own for each purpose, so that taking one away changes nothing of the others. */
+  static of(...parts: readonly (number | string)[]): Seeded {
+    let hash = 0x811c_9dc5;
+    for (const char of parts.join('/')) hash = Math.imul(hash ^ char.charCodeAt(0), 0x0100_0193);
+    return new Seeded(hash);
+  }
+
   /** A whole number, both ends included. */
   integer(min: number, max: number): number {
     return min + Math.floor(this.fraction() * (max - min + 1));
+  }
+
+  chance(probability: number): boolean {
+    return this.fraction() < probability;
   }
 
   pick<T>(items: readonly T[]): T {
