@@ -18,6 +18,15 @@ export type {
 export type { Key, KeyPart, Range } from './kv/key.ts';
 export type { Value } from './kv/value.ts';
 export { limits } from './kv/limits.ts';
+export { exportLines, type ExportOptions, type ExportProgress } from './kv/json-lines/export-lines.ts';
+export {
+  ImportError,
+  importLines,
+  type ImportOptions,
+  type ImportProgress,
+  type ImportResult,
+} from './kv/json-lines/import-lines.ts';
+export type { ExportHeader } from './kv/json-lines/line-format.ts';
 export {
   AbortedError,
   CommitUnknownError,

@@ -191,11 +191,13 @@ export class DamagedError extends SemelError {
   readonly file: string;
   /** Where in the file the damage begins, in bytes. */
   readonly offset: number;
+  readonly reason: string;
 
   constructor(file: string, offset: number, reason: string) {
     super(`${file} is damaged at byte ${offset}: ${reason}`);
     this.file = file;
     this.offset = offset;
+    this.reason = reason;
   }
 }
 

@@ -24,6 +24,9 @@ export interface StateFile {
   readonly header: FileHeader;
 }
 
+/** All that reading one needs. */
+export type ReadableFile = Pick<DiskFile, 'size' | 'read'>;
+
 /** What writing and reading do between two slices: they let others run, or throw where there is no need to go on. */
 export type BetweenSlices = (bytesWritten: number) => Promise<void>;
 
@@ -83,7 +86,7 @@ async function readToTheEnd(
 
 /** The entries of a state file, as views: copy what stays. Answers where its chain ends. @throws DamagedError */
 export async function* readStateFile(
-  file: DiskFile,
+  file: ReadableFile,
   { kind, name, number }: { readonly kind: StateFile['kind']; readonly name: string; readonly number: number },
 ): AsyncGenerator<Uint8Array, ChainPosition> {
   const header = await stateFileHeader(file, { kind, name, number });
@@ -107,7 +110,7 @@ export async function* readStateFile(
 
 /** @throws DamagedError */
 export async function stateFileHeader(
-  file: DiskFile,
+  file: ReadableFile,
   { kind, name, number }: { readonly kind: StateFile['kind']; readonly name: string; readonly number: number },
 ): Promise<FileHeader> {
   const read = readHeader(kind, number, bufferOf(await file.read(0, headerBytes(kind))));
@@ -127,7 +130,7 @@ interface PlacedRecord {
 const windowBytes = 1_048_576;
 const recordBytesMax = recordHeaderBytes + payloadBytesMax + 8;
 
-async function* recordsOf(file: DiskFile, kind: FileKind, { salt }: FileHeader): AsyncGenerator<PlacedRecord> {
+async function* recordsOf(file: ReadableFile, kind: FileKind, { salt }: FileHeader): AsyncGenerator<PlacedRecord> {
   let window: Buffer = Buffer.alloc(0);
   let windowAt = headerBytes(kind);
   let offset = windowAt;
