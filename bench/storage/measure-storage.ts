@@ -96,17 +96,17 @@ function valueOf(n: number, round: number): string {
 }
 
 async function longestWait(store: EmbeddedStore, during: () => Promise<void>): Promise<number> {
-  let isOver = false;
+  const over = new AbortController();
   let longest = 0;
   const writing = Array.from({ length: writers }, async (_, writer) => {
-    for (let n = writer; !isOver; n = (n + 7_919) % keyCount) {
+    for (let n = writer; !over.signal.aborted; n = (n + 7_919) % keyCount) {
       const startedAt = performance.now();
       await store.transact((tx) => tx.set(keyOf(n), valueOf(n, 2)));
       longest = Math.max(longest, performance.now() - startedAt);
     }
   });
   await during();
-  isOver = true;
+  over.abort();
   await Promise.all(writing);
   return longest;
 }

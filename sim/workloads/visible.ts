@@ -90,7 +90,7 @@ export class Visible implements Workload {
 
 /** The commits of one client, numbered from 1. */
 class Counter {
-  #began: number[] = [];
+  readonly #began: number[] = [];
   #answered: number[] = [];
   durable = 0;
   inDoubt = false;

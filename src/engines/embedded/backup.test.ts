@@ -11,10 +11,10 @@ import { type EmbeddedStore, openStore } from './embedded-store.ts';
 test('backup holds one state of a store that goes on, and restoreBackup makes a store of it', async () => {
   const { store } = await filled(new SimulatedDisk({ seed: 1 }));
   let writes = 0;
-  let isWriting = true;
+  const written = new AbortController();
   const writing = (async () => {
     // Each transaction keeps the two in step, so a backup between two of them would show.
-    for (; isWriting; writes++) {
+    for (; !written.signal.aborted; writes++) {
       await store.transact((tx) => {
         tx.set(['first'], writes);
         tx.set(['k', 100 + (writes % 900)], { n: writes });
@@ -25,7 +25,7 @@ test('backup holds one state of a store that goes on, and restoreBackup makes a 
   const to = new SimulatedDisk({ seed: 2 });
   const progress: number[] = [];
   const facts = await store.backup(to, { onProgress: ({ bytes }) => void progress.push(bytes) });
-  isWriting = false;
+  written.abort();
   await writing;
   expect(writes).toBeGreaterThan(2);
   expect(progress).toEqual(progress.toSorted((a, b) => a - b));

@@ -2,7 +2,8 @@ import { assert } from '../../kv/assert.ts';
 import { LimitExceededError, PoisonedError, StoreClosedError } from '../../kv/errors.ts';
 import type { World } from '../../kv/world.ts';
 import type { Disk } from './disk.ts';
-import { type ChainPosition, entryBytesInGroup, entryBytesMax, payloadBytesMax, RecordChain } from './log-format.ts';
+import { type Group, GroupQueue } from './group-queue.ts';
+import { type ChainPosition, entryBytesMax, RecordChain } from './log-format.ts';
 import {
   type LogRecovery,
   type OpenSegment,
@@ -55,7 +56,7 @@ export class Log {
   readonly #boundariesAsked: BoundaryAsked[] = [];
   /** It does not reject. */
   #sealing: Promise<void> | undefined;
-  readonly #queue: Group[] = [];
+  readonly #queue = new GroupQueue();
   #syncing: Group | undefined;
   #due = false;
   /** How long it took lately until all that a sync had woken had run. */
@@ -116,15 +117,7 @@ export class Log {
     this.#requireGrowth();
     if (entry.length > entryBytesMax) throw new LimitExceededError('entryBytesMax', entryBytesMax, entry.length);
     this.#lastIndex += 1;
-    const payloadBytes = entryBytesInGroup(entry);
-    const last = this.#queue.at(-1);
-    if (last !== undefined && last.payloadBytes + payloadBytes <= payloadBytesMax) {
-      last.entries.push(entry);
-      last.payloadBytes += payloadBytes;
-      last.lastIndex = this.#lastIndex;
-    } else {
-      this.#queue.push({ entries: [entry], payloadBytes, lastIndex: this.#lastIndex, durable: undefined });
-    }
+    this.#queue.push(entry, this.#lastIndex);
     if (this.#syncing === undefined && !this.#due && this.#sealing === undefined) this.#becomeDue();
     return this.#lastIndex;
   }
@@ -141,7 +134,7 @@ export class Log {
     if (index <= this.#durableIndex) return alreadyDurable;
     if (this.#poison !== undefined) return Promise.reject(this.#poison);
     const syncing = this.#syncing;
-    const group = syncing !== undefined && index <= syncing.lastIndex ? syncing : this.#queueGroupOf(index);
+    const group = syncing !== undefined && index <= syncing.lastIndex ? syncing : this.#queue.groupOf(index);
     group.durable ??= Promise.withResolvers();
     return group.durable.promise;
   }
@@ -200,12 +193,6 @@ export class Log {
     await this.#ahead?.file.close();
   }
 
-  #queueGroupOf(index: number): Group {
-    const group = this.#queue.find((candidate) => index <= candidate.lastIndex);
-    assert(group !== undefined, 'an entry that is not durable is in a group');
-    return group;
-  }
-
   #becomeDue(): void {
     this.#due = true;
     this.#options.world.defer(() => this.#flush());
@@ -242,7 +229,7 @@ export class Log {
     group.durable?.resolve();
     this.#options.onSync?.({ entries: group.entries.length, bytes, syncMs });
     if (this.#sealIfDue()) return;
-    if (this.#queue.length > 0) {
+    if (!this.#queue.isEmpty) {
       const isWakingLong = wakingMargin * this.#wakingMs >= syncMs;
       this.#measureWaking();
       if (isWakingLong) {
@@ -287,7 +274,7 @@ export class Log {
     }
     // What it holds is durable, however it closes.
     file.close().catch(() => undefined);
-    if (this.#queue.length > 0) this.#flush();
+    if (!this.#queue.isEmpty) this.#flush();
   }
 
   async #makeAhead(): Promise<void> {
@@ -348,10 +335,9 @@ export class Log {
     const poison = new PoisonedError({ cause: failure });
     this.#poison = poison;
     this.#syncing?.durable?.reject(poison);
-    for (const group of this.#queue) group.durable?.reject(poison);
+    this.#queue.reject(poison);
     for (const { reached } of this.#boundariesAsked.splice(0)) reached.reject(poison);
     this.#syncing = undefined;
-    this.#queue.length = 0;
     this.#options.onPoison?.(failure);
     return poison;
   }
@@ -390,15 +376,6 @@ export interface Boundary {
 interface BoundaryAsked {
   readonly onBoundary: (boundary: Boundary) => void;
   readonly reached: PromiseWithResolvers<void>;
-}
-
-interface Group {
-  readonly entries: Uint8Array[];
-  payloadBytes: number;
-  /** The index of its last entry. */
-  lastIndex: number;
-  /** One promise for all who wait; made when the first does. */
-  durable: PromiseWithResolvers<void> | undefined;
 }
 
 const alreadyDurable = Promise.resolve();
