@@ -7,6 +7,9 @@ import { KillSwitch } from './kill-switch.ts';
 import { killingDisk } from './killing-disk.ts';
 import { killingStore } from './killing-store.ts';
 
+/** So little that a round goes over to new segments, and kills meet checkpoints that are being written. */
+const oftenACheckpoint = Object.freeze({ segmentBytes: 50_000, checkpointBytes: 100_000 });
+
 /** What a child is told to serve. */
 export interface ChildOrder {
   readonly directory: string;
@@ -72,7 +75,8 @@ async function serve(
         if (event.type === 'recovered') recovery = event;
         options.onEvent?.(event);
       };
-      return spoilStore(killingStore(await openStore({ ...options, disk, onEvent }), killSwitch));
+      const store = await openStore({ ...options, ...oftenACheckpoint, disk, onEvent });
+      return spoilStore(killingStore(store, killSwitch));
     },
   });
   // A start that needed fewer steps than the order counts is cut behind its last one.

@@ -56,7 +56,7 @@ export async function examineRecovery(
   directory: string,
   connections: Connections,
 ): Promise<void> {
-  const { entries, bytes, tornBytes, keptAside } = recovery;
+  const { entries, bytes, checkpointBytes, tornBytes, keptAside } = recovery;
   const words = JSON.stringify(recovery);
   demand(bytes > 0 && entries > 0, 'recovery finds what was written', words);
   demand(tornBytes > 0 === (keptAside !== undefined), 'a torn tail is kept aside', words);
@@ -67,7 +67,7 @@ export async function examineRecovery(
     demand(statSync(join(directory, keptAside)).size === tornBytes, 'a torn tail is kept aside', words);
   }
   const metrics = (await ask(connections, { method: 'GET', path: '/metrics' })).body.toString('utf8');
-  for (const [fact, expected] of Object.entries({ entries, bytes, torn_bytes: tornBytes })) {
+  for (const [fact, expected] of Object.entries({ entries, bytes: bytes + checkpointBytes, torn_bytes: tornBytes })) {
     const found = new RegExp(`^semel_store_recovered_${fact} ([0-9]+)$`, 'm').exec(metrics)?.[1];
     demand(
       Number(found) === expected,

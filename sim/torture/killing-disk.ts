@@ -16,12 +16,14 @@ export function killingDisk(disk: Disk, killSwitch: KillSwitch, isServing: () =>
   const passOpening = (name: string): void => {
     if (!isServing()) killSwitch.pass('during-recovery', { step: name });
   };
-  const file = (inner: DiskFile): DiskFile => new KillingFile(inner, killSwitch, isServing);
+  // The points of writing are the log's; a checkpoint is met by kills from outside.
+  const file = (name: string, inner: DiskFile): DiskFile =>
+    new KillingFile(inner, killSwitch, isServing, name.startsWith('log-'));
   return {
     list: () => disk.list(),
     read: (name) => step('read', () => disk.read(name)),
-    create: async (name) => file(await step('create', () => disk.create(name))),
-    open: async (name) => file(await step('open', () => disk.open(name))),
+    create: async (name) => file(name, await step('create', () => disk.create(name))),
+    open: async (name) => file(name, await step('open', () => disk.open(name))),
     rename: (from, to) => step('rename', () => disk.rename(from, to)),
     remove: (name) => step('remove', () => disk.remove(name)),
     sync: () => step('sync of the directory', () => disk.sync()),
@@ -33,13 +35,15 @@ class KillingFile implements DiskFile {
   readonly #inner: DiskFile;
   readonly #switch: KillSwitch;
   readonly #isServing: () => boolean;
+  readonly #isOfLog: boolean;
   /** A group was written and not synced. A mark is not synced on its own. */
   #isUnsynced = false;
 
-  constructor(inner: DiskFile, killSwitch: KillSwitch, isServing: () => boolean) {
+  constructor(inner: DiskFile, killSwitch: KillSwitch, isServing: () => boolean, isOfLog: boolean) {
     this.#inner = inner;
     this.#switch = killSwitch;
     this.#isServing = isServing;
+    this.#isOfLog = isOfLog;
   }
 
   get size(): number {
@@ -52,7 +56,7 @@ class KillingFile implements DiskFile {
 
   append(bytes: Uint8Array): void {
     this.#passOpening('before append');
-    if (this.#isServing() && isGroup(bytes)) {
+    if (this.#isServing() && this.#isOfLog && isGroup(bytes)) {
       this.#switch.pass('before-log-write');
       if (this.#switch.strikes('amid-log-write')) {
         // What a process leaves that dies between two of the writes that a large group takes.

@@ -206,8 +206,8 @@ class OpenedStore implements EmbeddedStore {
   }
 
   read<T>(body: (tx: ReadTransaction) => T | Promise<T>, options: ReadOptions = {}): Promise<T> {
-    if (options.durability !== undefined) requireOneOf('durability', options.durability, durabilities);
     return this.#calls.run(new Call(), async () => {
+      if (options.durability !== undefined) requireOneOf('durability', options.durability, durabilities);
       const bound = new Bound(this.#database.world, options);
       const snapshot = new EmbeddedSnapshot(this.#database, options.durability);
       try {
