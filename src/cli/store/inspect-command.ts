@@ -43,7 +43,7 @@ async function runInspect({ directory, flags }: Asked, terminal: Terminal): Prom
 }
 
 /** More often than a process that writes at full speed removes files while they are looked at. */
-const looksMax = 5;
+const looksMax = 100;
 
 async function inspectPatiently(disk: ReadableDisk): Promise<StoreInspection> {
   for (let look = 1; ; look++) {

@@ -91,8 +91,9 @@ async function inspectLog(disk: ReadableDisk, names: readonly string[]): Promise
   }
   const first = checkpoint ?? 1;
   const segments: Segment[] = [];
-  for (const number of numbers('log').filter((number) => number >= first)) {
-    segments.push({ number, bytes: bufferOf(await disk.read(segmentName(number))) });
+  // The newest first: should the log go over to another segment meanwhile, the one before it is read when it is sealed.
+  for (const number of numbers('log').toReversed()) {
+    if (number >= first) segments.unshift({ number, bytes: bufferOf(await disk.read(segmentName(number))) });
   }
   const tail =
     segments.findLast(({ bytes }) => bytes.length > headerBytes('log'))?.number ?? segments[0]?.number ?? first;
