@@ -86,7 +86,7 @@ before it and throughout. The longest wait of any of them is the longest pause t
       ...checkpoints,
     ].join('\n'),
     '## Opening',
-    `An opening reads the checkpoint and the log since, which is at most 16 MiB, or as long as the checkpoint if that is more, and what came while
+    `An opening reads the checkpoint and the log since, which is at most 64 MiB, or as long as the checkpoint if that is more, and what came while
 the next one was being written.`,
     [
       '| keys | from the checkpoint alone, ms | log behind it, MiB | with that, ms |',

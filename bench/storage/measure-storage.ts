@@ -62,7 +62,7 @@ async function measure(): Promise<StorageFigures> {
   const checkpoint = await opening(options);
   const grown = await openStore(options);
   const { bytes } = last(events, 'checkpointed');
-  const logBytes = Math.max(16_777_216, bytes);
+  const logBytes = Math.max(67_108_864, bytes);
   let written = 0;
   for (let n = 0; written < logBytes; n++) {
     await grown.transact((tx) => {

@@ -23,14 +23,15 @@ export class Snapshots {
 
   release(snapshot: Snapshot): void {
     snapshot.leave();
-    this.#ofStore.delete(snapshot);
+    if (this.#ofStore.size > 0) this.#ofStore.delete(snapshot);
   }
 
   /** The oldest sequence in use; Infinity where none is. */
   get oldest(): number {
-    let oldest = this.oldestOfCallers.sequence;
-    for (const { sequence } of this.#ofStore) oldest = Math.min(oldest, sequence);
-    return oldest;
+    const oldest = Math.min(first(this.#ofReaders).sequence, first(this.#ofWriters).sequence);
+    // Asked for twice a transaction, and there is hardly ever one.
+    if (this.#ofStore.size === 0) return oldest;
+    return Math.min(oldest, ...Array.from(this.#ofStore, ({ sequence }) => sequence));
   }
 
   /** The oldest that is not the store's own. Its sequence is Infinity where none is in use. */
