@@ -156,11 +156,11 @@ export const mutants: readonly Mutant[] = [
     why: 'the next reader, at the durable state, finds holes',
   },
   {
-    name: 'tombstone forgotten though its key is something again',
+    name: 'tombstone forgotten too early',
     file: `${engine}/versioned-map.ts`,
-    line: `if (value !== undefined || !isAlone || this.#aside.has(key)) return;`,
-    becomes: `if (!isAlone || this.#aside.has(key)) return;`,
-    why: 'a key disappears',
+    line: `const isAlone = this.#superseded[previous - this.#supersededBase] === undefined;`,
+    becomes: `const isAlone = true;`,
+    why: 'a key that was deleted twice disappears from a snapshot between',
   },
   {
     name: 'readers see what is not durable',
