@@ -37,7 +37,8 @@ export interface Surroundings {
   readonly story: Story;
   /** What the last process found, where it changed nothing. */
   readonly expected: readonly Entry[] | undefined;
-  readonly rotten: boolean;
+  /** Whether the medium has rotted, and how many acknowledged operations of each client may then be gone. */
+  readonly rotten: { readonly mayLose: number } | undefined;
 }
 
 /**
@@ -99,9 +100,9 @@ export class Life implements Service {
     const { storage } = this.#around.plan;
     this.#store = await openStore({ disk: this.#disk, world, ...storage, onEvent: (event) => this.#hear(event) });
     this.#disk.opened();
-    await this.#checkAll(this.#around.rotten && this.#recoveredTornBytes > 0 ? 'rotten' : 'opened');
+    await this.#checkAll(this.#around.rotten !== undefined && this.#recoveredTornBytes > 0 ? 'rotten' : 'opened');
     await this.#compare();
-    if (life.looksOnly || this.#around.rotten) return;
+    if (life.looksOnly || this.#around.rotten !== undefined) return;
     this.phase = 'working';
     for (const running of this.#around.workloads) await this.#setUp(running);
     story.tell(() => 'the clients begin');
@@ -142,7 +143,7 @@ export class Life implements Service {
   async checkCopy(tx: ReadTransaction): Promise<void> {
     for (const { name, workload } of this.#around.workloads) {
       if ((await tx.get(readyKey(name))) !== true) continue;
-      await workload.check(tx, { when: 'copied', rest: async () => undefined });
+      await workload.check(tx, { when: 'copied', mayLose: Infinity, rest: async () => undefined });
     }
   }
 
@@ -190,6 +191,7 @@ export class Life implements Service {
   }
 
   async #checkAll(when: Circumstances['when']): Promise<void> {
+    const mayLose = this.#around.rotten?.mayLose ?? 0;
     await this.store.read(async (tx) => {
       for (const running of this.#around.workloads) {
         const begun = (await tx.get(readyKey(running.name))) === true;
@@ -197,7 +199,11 @@ export class Life implements Service {
           check(begun || !running.ready, 'what was acknowledged is there', () => `${running.name} is gone`);
         if (!begun) continue;
         running.ready = true;
-        await running.workload.check(tx, { when, rest: async () => undefined });
+        await running.workload.check(tx, {
+          when,
+          mayLose: when === 'rotten' ? mayLose : 0,
+          rest: async () => undefined,
+        });
       }
     });
   }
@@ -242,7 +248,7 @@ export class Life implements Service {
     while (this.#open && (begun[client.number] ?? 0) < plan.operations) {
       begun[client.number] = (begun[client.number] ?? 0) + 1;
       if (client.random.chance(0.03)) {
-        await client.read((tx) => workload.check(tx, { when: 'under-load', rest: () => client.rest() }));
+        await client.read((tx) => workload.check(tx, { when: 'under-load', mayLose: 0, rest: () => client.rest() }));
       } else {
         await workload.start(client);
       }

@@ -128,8 +128,8 @@ export function planRot({ seed, without }: Plan): RotPlan | undefined {
   const random = Seeded.of(seed, 'rot');
   if (random.chance(0.5)) return undefined;
   const misdirects = random.chance(0.4);
-  const [bits, write] = [random.integer(1, 3), random.integer(1, 20)];
-  const flippedBits = misdirects || without.includes('flipped-bit') ? 0 : bits;
+  const write = random.integer(1, 20);
+  const flippedBits = misdirects || without.includes('flipped-bit') ? 0 : 1;
   const misdirectedWrite = misdirects && !without.includes('misdirected-write') ? write : undefined;
   if (flippedBits === 0 && misdirectedWrite === undefined) return undefined;
   // What is in the kernel's cache hides that a write went elsewhere, until the power is cut.

@@ -57,8 +57,11 @@ export class Receipt {
   }
 
   /** Of what a torn end had, nothing need be there; but nothing may be there that never was. */
-  judgeCutOff(found: number): void {
+  judgeCutOff(found: number, mayLose: number): void {
     const { settled } = this.known;
+    const facts = (): string =>
+      `of client ${this.owner} operation ${found} is the newest, ${settled} were acknowledged`;
+    check(found >= settled - mayLose, 'no more is cut off than a torn end', facts);
     check(found <= settled + 1, 'nothing is made up', () => `client ${this.owner} never did operation ${found}`);
   }
 }

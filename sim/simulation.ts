@@ -100,7 +100,7 @@ class Simulation {
   }
 
   async #live(plan: LifePlan): Promise<void> {
-    const life = this.#begin(plan, false);
+    const life = this.#begin(plan, undefined);
     const done = settledOf(life.run());
     const endSteps = Math.min(this.#world.steps + plan.steps, plan === calmLife ? Infinity : this.#plan.steps);
     const clock = Seeded.of(this.#plan.seed, this.#lives, 'clock');
@@ -152,7 +152,7 @@ class Simulation {
     if (work.state === 'failed' && !this.#disk.powerIsCut) throw work.reason;
   }
 
-  #begin(plan: LifePlan, rotten: boolean): Life {
+  #begin(plan: LifePlan, rotten: { readonly mayLose: number } | undefined): Life {
     this.#lives += 1;
     this.#witness.restarted();
     this.#slowness = plan.slowness;
@@ -206,7 +206,7 @@ class Simulation {
     if (plan === undefined) return;
     if (plan.misdirectedWrite !== undefined) {
       this.#disk.misdirectWrite(plan.misdirectedWrite);
-      const last = this.#begin({ ...calmLife, steps: 400, end: plan.end }, false);
+      const last = this.#begin({ ...calmLife, steps: 400, end: plan.end }, undefined);
       const done = settledOf(last.run());
       for (let step = 0; step < 400 && done.state === 'running' && (await this.#world.step()); step += 1) {
         if (last.failure !== undefined) throw last.failure;
@@ -218,7 +218,9 @@ class Simulation {
       this.#story.tell(() => `a bit of ${flipped?.name} turns over at ${flipped?.offset}`);
     }
     this.#expected = undefined;
-    const life = this.#begin({ ...calmLife, looksOnly: true }, true);
+    // A bit can hide in the last group alone, which has one operation of a client at most; a sector can hold several groups.
+    const mayLose = plan.misdirectedWrite === undefined ? 1 : Infinity;
+    const life = this.#begin({ ...calmLife, looksOnly: true }, { mayLose });
     const done = settledOf(life.run());
     while (done.state === 'running' && (await this.#world.step()));
     if (done.state === 'failed' && !(done.reason instanceof DamagedError)) throw done.reason;

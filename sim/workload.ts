@@ -23,6 +23,8 @@ export interface Circumstances {
    * `rotten`: the medium has rotted, and the end of the log was cut off, so what was acknowledged may be gone, and nothing else.
    */
   readonly when: 'opened' | 'under-load' | 'copied' | 'rotten';
+  /** How many operations of each client may be gone though they were acknowledged. */
+  readonly mayLose: number;
   /** Lets others go on. */
   readonly rest: () => Promise<void>;
 }

@@ -354,11 +354,11 @@ export const mutants: readonly Mutant[] = [
     why: 'half of a transaction is in it, or what a crash undoes',
   },
   {
-    name: 'checkpoint pins nothing',
-    file: `${engine}/checkpointer.ts`,
-    line: `pinned = database.pinState();`,
-    becomes: `pinned = database.pinState(); database.unpin(pinned.snapshot);`,
-    why: 'what is let go of meanwhile is missing in it',
+    name: 'backup pins nothing',
+    file: `${engine}/backup.ts`,
+    line: `const { snapshot, facts } = database.pinState();`,
+    becomes: `const { snapshot, facts } = database.pinState(); database.unpin(snapshot);`,
+    why: 'what is let go of meanwhile is missing in the copy',
   },
   {
     name: 'checkpoint ends with its first slice',

@@ -43,7 +43,7 @@ export class Additions implements Workload {
     });
   }
 
-  async check(tx: ReadTransaction, { when, rest }: Circumstances): Promise<void> {
+  async check(tx: ReadTransaction, { when, mayLose, rest }: Circumstances): Promise<void> {
     const known = this.#receipts.map((receipt) => receipt.known);
     const held = Number((await tx.get(stock)) ?? 0);
     check(
@@ -55,7 +55,7 @@ export class Additions implements Workload {
     for (const [owner, receipt] of this.#receipts.entries()) {
       tallies.push(Number((await tx.get(tallyKey(owner))) ?? 0));
       const found = Number((await tx.get(receiptKey(owner))) ?? 0);
-      if (when === 'rotten' || when === 'copied') receipt.judgeCutOff(found);
+      if (when === 'rotten' || when === 'copied') receipt.judgeCutOff(found, mayLose);
       else if (when === 'opened') receipt.settle(found);
       else receipt.judge(found, known[owner] ?? receipt.known);
       await rest();

@@ -35,11 +35,12 @@ export class Serial implements Workload {
     else await this.#look(client, readingProgram(client.random, this.#keys), way < 0.95 ? 'read' : 'transact');
   }
 
-  async check(tx: ReadTransaction, { when }: Circumstances): Promise<void> {
+  async check(tx: ReadTransaction, { when, mayLose }: Circumstances): Promise<void> {
     if (when === 'under-load' || when === 'copied') return;
     const state = new Map<number, Held>();
     for await (const { key, value } of tx.scan({ prefix: data })) state.set(Number(key.at(-1)), value as Held);
-    for (const receipt of this.#receipts) this.#resolve(receipt, await tx.getEntry(receiptKey(receipt.owner)), when);
+    for (const receipt of this.#receipts)
+      this.#resolve(receipt, await tx.getEntry(receiptKey(receipt.owner)), when, mayLose);
     if (when === 'rotten') return this.#history.checkCutOff(state);
     await this.#history.check(state);
   }
@@ -105,14 +106,14 @@ export class Serial implements Workload {
       false,
     );
     if (answer.outcome === 'fault') return false;
-    this.#resolve(receipt, answer.value, 'opened');
+    this.#resolve(receipt, answer.value, 'opened', 0);
     return true;
   }
 
-  #resolve(receipt: Receipt, entry: Entry | undefined, when: Circumstances['when']): void {
+  #resolve(receipt: Receipt, entry: Entry | undefined, when: Circumstances['when'], mayLose: number): void {
     const number = Number(entry?.value ?? 0);
     if (when === 'rotten') {
-      receipt.judgeCutOff(number);
+      receipt.judgeCutOff(number, mayLose);
       if (receipt.inDoubt && number > receipt.known.settled) this.#place(receipt.owner, entry);
       return;
     }

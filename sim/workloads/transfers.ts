@@ -37,7 +37,7 @@ export class Transfers implements Workload {
     });
   }
 
-  async check(tx: ReadTransaction, { when, rest }: Circumstances): Promise<void> {
+  async check(tx: ReadTransaction, { when, mayLose, rest }: Circumstances): Promise<void> {
     const known = this.#receipts.map((receipt) => receipt.known);
     const balances: bigint[] = [];
     for (let account = 0; account < this.#accounts; account++) {
@@ -54,7 +54,7 @@ export class Transfers implements Workload {
     );
     for (const [owner, receipt] of this.#receipts.entries()) {
       const found = Number((await tx.get(receiptKey(owner))) ?? 0);
-      if (when === 'rotten' || when === 'copied') receipt.judgeCutOff(found);
+      if (when === 'rotten' || when === 'copied') receipt.judgeCutOff(found, mayLose);
       else if (when === 'opened') receipt.settle(found);
       else receipt.judge(found, known[owner] ?? receipt.known);
     }
