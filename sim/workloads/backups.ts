@@ -19,7 +19,9 @@ export class Backups implements Workload {
     this.#marks = marks;
   }
 
-  async setup(): Promise<void> {}
+  async setup(tx: Transaction): Promise<void> {
+    for (let number = 0; number < ballastKeys; number++) tx.set([...ballast, number], '');
+  }
 
   async start(client: Client): Promise<void> {
     const way = client.random.fraction();
@@ -32,7 +34,8 @@ export class Backups implements Workload {
     const least = when === 'opened' || when === 'under-load' ? this.#acknowledged : 0;
     const count = Number((await tx.get(counter)) ?? 0);
     check(count >= least, 'what was acknowledged is there', () => `the count is ${count}, acknowledged was ${least}`);
-    // Half as many bytes again, so that a checkpoint has something to write.
+    const other = Number((await tx.get(otherCounter)) ?? 0);
+    check(other === count, 'backups: both counters say the same', () => `one says ${count}, the other ${other}`);
     for await (const { key, value } of tx.scan({ prefix: ballast })) {
       check(typeof value === 'string', 'backups: the ballast is there', () => `${String(key.at(-1))} is not`);
     }
@@ -42,7 +45,8 @@ export class Backups implements Workload {
     const answer = await client.transact(async (tx) => {
       const count = Number((await tx.get(counter)) ?? 0) + 1;
       tx.set(counter, count);
-      tx.set([...ballast, client.random.integer(0, 30)], client.padding());
+      tx.set(otherCounter, count);
+      tx.set([...ballast, client.random.integer(0, ballastKeys - 1)], client.padding());
       await client.rest();
       return count;
     });
@@ -89,4 +93,8 @@ export class Backups implements Workload {
 }
 
 const counter: Key = ['backups', 'count'];
-const ballast: Key = ['backups', 'ballast'];
+/** With the ballast between them, so that no slice of a state has both. */
+const otherCounter: Key = ['backups', 'other count'];
+const ballast: Key = ['backups', 'load'];
+/** Some more than a slice has. */
+const ballastKeys = 400;
