@@ -1,4 +1,4 @@
-import type { Mutant } from './mutants.ts';
+import type { Mutant } from './mutant.ts';
 
 /** The source with its line made wrong. @throws where the line does not stand there, once */
 export function applyMutant({ name, file, line, becomes }: Mutant, source: string): string {
