@@ -102,7 +102,8 @@ export class Life implements Service {
     this.#disk.opened();
     await this.#checkAll(this.#around.rotten !== undefined && this.#recoveredTornBytes > 0 ? 'rotten' : 'opened');
     await this.#compare();
-    if (life.looksOnly || this.#around.rotten !== undefined) return;
+    if (this.#around.rotten !== undefined) return;
+    if (life.looksOnly) return this.#tidyUp();
     this.phase = 'working';
     for (const running of this.#around.workloads) await this.#setUp(running);
     story.tell(() => 'the clients begin');
@@ -217,6 +218,17 @@ export class Life implements Service {
     const [before, now] = [expected, this.found].map((entries) => JSON.stringify(entries, inText));
     check(before === now, 'opening twice finds the same', () => `first ${before}, then ${now}`);
     marks.reach('opened twice with the same content');
+  }
+
+  /** Now and then a checkpoint is all that a process does: then nothing but the checkpoint tells the next one of its past. */
+  async #tidyUp(): Promise<void> {
+    const { plan, number } = this.#around;
+    if (!Seeded.of(plan.seed, number, 'tidy').chance(0.5)) return;
+    try {
+      await this.store.checkpoint();
+    } catch (error) {
+      if (!this.store.status().poisoned && !this.isArmed(error)) throw error;
+    }
   }
 
   async #setUp(running: Running): Promise<void> {
