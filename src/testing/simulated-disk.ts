@@ -96,15 +96,19 @@ export class SimulatedDisk implements Disk {
     this.#misdirectedWrite = write;
   }
 
-  /** Rot: turns a bit over, anywhere. Answers where, or `undefined` where there are no bytes. */
+  /** Rot: turns a bit over, any of all that there are. Answers which, or `undefined` where there is none. */
   flipBit(): FlippedBit | undefined {
-    const names = this.#directory.names.filter((name) => this.#directory.find(name).size > 0);
-    const name = names[this.#below(names.length)];
-    if (name === undefined) return undefined;
-    const content = this.#directory.find(name);
-    const flipped = { name, offset: this.#below(content.size), bit: this.#below(8) };
-    content.flip(flipped.offset, flipped.bit);
-    return flipped;
+    let offset = this.#below(this.#directory.contents.reduce((sum, { size }) => sum + size, 0));
+    for (const name of this.#directory.names) {
+      const content = this.#directory.find(name);
+      if (offset < content.size) {
+        const bit = this.#below(8);
+        content.flip(offset, bit);
+        return { name, offset, bit };
+      }
+      offset -= content.size;
+    }
+    return undefined;
   }
 
   /** A power cut. Answers the disk that the next process finds. */
