@@ -14,7 +14,7 @@ export const storageMutants: readonly Mutant[] = [
   {
     name: 'waiters not told of the poison',
     file: `${engine}/log.ts`,
-    line: `for (const group of this.#queue) group.durable?.reject(poison);`,
+    line: `this.#queue.reject(poison);`,
     becomes: `void poison;`,
     why: 'somebody waits for ever',
   },
