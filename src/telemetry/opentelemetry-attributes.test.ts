@@ -76,7 +76,7 @@ describe('no attribute', () => {
     'semel.operation.coalesced': [true, false],
     // By reason, by code, by class.
     'error.type': ['deadline', 'commit-unknown', 'too-many-waiters'].concat(
-      ['conflict', 'deadlock', 'lock-timeout', 'invalid-argument', 'aborted'],
+      ['checkpoint-failed', 'conflict', 'deadlock', 'lock-timeout', 'invalid-argument', 'aborted'],
       ['Error', 'TypeError', '_OTHER'],
     ),
   };

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -179,6 +179,22 @@ test('backup ends when its signal fires, and leaves nothing', async () => {
   await expect(backup).rejects.toMatchObject({ code: 'aborted' });
   expect(await to.list()).toEqual([]);
   await store.close();
+});
+
+test('backup and restoreBackup can be done again where they were cut, and restoreBackup makes no directory of a misspelt one', async () => {
+  const { store } = await filled(new SimulatedDisk({ seed: 1 }));
+  const files = new Map([['backup.tmp', new Uint8Array(9)]]);
+  const backup = new SimulatedDisk({ seed: 2, files });
+  await store.backup(backup);
+  await store.close();
+  const target = new SimulatedDisk({ seed: 3, files: new Map([['checkpoint-000000000001.tmp', new Uint8Array(9)]]) });
+  await restoreBackup(backup, target);
+  expect((await target.list()).toSorted()).toEqual(['checkpoint-000000000001', 'log-000000000001']);
+  const directory = await mkdtemp(join(tmpdir(), 'semel-backup-'));
+  onTestFinished(() => rm(directory, { recursive: true }));
+  const misspelt = join(directory, 'no-such-backup');
+  await expect(restoreBackup(misspelt, join(directory, 'to'))).rejects.toMatchObject({ field: 'from' });
+  expect(await readdir(directory)).toEqual([]);
 });
 
 async function filled(disk: SimulatedDisk): Promise<{ readonly store: EmbeddedStore; readonly disk: SimulatedDisk }> {

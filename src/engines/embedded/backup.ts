@@ -5,7 +5,7 @@ import { type Database, newIncarnation } from './database.ts';
 import type { Disk } from './disk.ts';
 import { logBeginning } from './file-header.ts';
 import { saltBytes } from './log-format.ts';
-import { backupName, checkpointName, createSegment, isOfStore, temporaryName } from './log-segment.ts';
+import { backupName, checkpointName, createSegment, isOfStore, isUnfinished, temporaryName } from './log-segment.ts';
 import { openDirectory } from './open-directory.ts';
 import { Slices } from './slices.ts';
 import { stateEntries } from './state-entries.ts';
@@ -37,7 +37,7 @@ export async function writeBackup(database: Database, to: string | Disk, options
         disk,
         { kind: 'backup', name: backupName, header },
         entries,
-        telling(world, options),
+        telling(world, options, () => database.requireOpen()),
       );
       await adopt(disk, backupName);
       return { bytes, takenAtMs: facts.mark.now, incarnation: facts.incarnation.id };
@@ -72,7 +72,7 @@ export async function restoreBackup(
   options: RestoreOptions = {},
 ): Promise<RestoreFacts> {
   const { world = realWorld } = options;
-  const source = typeof from === 'string' ? await openDirectory('from', from) : from;
+  const source = typeof from === 'string' ? await openDirectory('from', from, 'exists') : from;
   if (!(await source.list()).includes(backupName)) {
     throw new InvalidArgumentError('from', from, 'a directory with a backup');
   }
@@ -119,9 +119,14 @@ async function* followedBy(first: readonly Uint8Array[], rest: AsyncIterable<Uin
   yield* rest;
 }
 
-function telling(world: World, { onProgress, signal }: BackupOptions): (bytes: number) => Promise<void> {
+function telling(
+  world: World,
+  { onProgress, signal }: BackupOptions,
+  requireOpen?: () => void,
+): (bytes: number) => Promise<void> {
   const slices = new Slices(world, () => {
     if (signal?.aborted === true) throw new AbortedError({ cause: signal.reason });
+    requireOpen?.();
   });
   return async (bytes) => {
     onProgress?.({ bytes });
@@ -140,9 +145,12 @@ async function inEmptyDirectory<T>(to: string | Disk, act: (disk: Disk) => Promi
   const disk = typeof to === 'string' ? await openDirectory('to', to) : to;
   const unlock = await disk.lock();
   try {
-    const name = (await disk.list()).find(isOfStore);
+    const names = await disk.list();
+    const name = names.find(isOfStore);
     if (name !== undefined)
       throw new InvalidArgumentError('to', to, `a directory without a store or a backup; it has ${name}`);
+    // What a backup or a restoration that was cut has left.
+    for (const unfinished of names.filter(isUnfinished)) await disk.remove(unfinished);
     return await act(disk);
   } finally {
     await unlock();

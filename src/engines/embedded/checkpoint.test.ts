@@ -151,8 +151,8 @@ test('a failed sync of a checkpoint leaves the store as it was; one of the direc
     const again = await open({ disk: disk.kill() });
     expect(await contents(again.store)).toHaveLength(1);
   }
-  // The next segment's header and name; the seal; the checkpoint's content; its name; what it replaces.
-  expect(outcomes).toEqual(['poisoned', 'poisoned', 'poisoned', 'unharmed', 'poisoned', 'poisoned']);
+  // The next segment's header, which costs nothing; its name; the seal; the checkpoint's content; its name; what it replaces.
+  expect(outcomes).toEqual(['unharmed', 'poisoned', 'poisoned', 'unharmed', 'poisoned', 'poisoned']);
 });
 
 test('openStore refuses a checkpoint with a flip of any byte, or of which any part is missing, and changes nothing', async () => {
@@ -209,6 +209,51 @@ test('openStore removes what a checkpoint has replaced and what is unfinished, a
   const again = await open({ disk: next });
   expect(await contents(again.store)).toHaveLength(1);
   expect((await next.list()).toSorted()).toEqual([checkpointName(2), 'lock', segmentName(2), 'notes.tmp']);
+});
+
+test('openStore opens a store whose checkpoints failed again and again with nothing written between them', async () => {
+  const { store, disk } = await open();
+  await store.transact((tx) => tx.set(['k'], 1));
+  for (let failures = 0; failures < 3; failures++) {
+    // Room for the next segment's header, and no more.
+    disk.limitSpace(32);
+    await expect(store.checkpoint()).rejects.toThrow('ENOSPC');
+    disk.limitSpace(Infinity);
+  }
+  let next = disk.kill();
+  for (let round = 0; round < 3; round++) {
+    const again = await open({ disk: next });
+    expect(await contents(again.store)).toHaveLength(1 + round);
+    await again.store.transact((tx) => tx.set(['round', round], 1));
+    next = next.crash();
+  }
+});
+
+test('a checkpoint for which there is no room is not tried again before as much log has come as would make it due', async () => {
+  const { store, disk, events } = await open({ checkpointBytes: 1_000 });
+  await store.transact((tx) => {
+    for (let n = 0; n < 1_000; n++) tx.set(['k', n], 'x'.repeat(100));
+  });
+  await store.checkpoint();
+  const tried = (): number => events.filter(({ type }) => type === 'checkpoint-failed').length;
+  disk.limitSpace(50_000);
+  for (let n = 0; n < 100; n++) await store.transact((tx) => tx.set(['k', n], 'y'.repeat(100)));
+  expect(tried()).toBe(0);
+  await store.close();
+});
+
+test('a segment that cannot be made ahead leaves the store at work in the one that it has', async () => {
+  const disk = new NarrowDisk({ seed: 1 });
+  const { store } = await open({ disk, segmentBytes: 500 });
+  disk.isNarrow = true;
+  for (let n = 0; n < 20; n++) await store.transact((tx) => tx.set(['k', n], n));
+  await expect(store.checkpoint()).rejects.toThrow('could not be made');
+  disk.isNarrow = false;
+  for (let n = 20; n < 40; n++) await store.transact((tx) => tx.set(['k', n], n));
+  expect((await disk.list()).length).toBeGreaterThan(1);
+  await store.checkpoint();
+  const again = await open({ disk: disk.crash() });
+  expect(await contents(again.store)).toHaveLength(40);
 });
 
 test('close ends a checkpoint that is being written', async () => {
@@ -280,6 +325,16 @@ async function expectDamaged(
 function isPowerCut(error: unknown): boolean {
   for (let fault = error; fault instanceof Error; fault = fault.cause) if (fault instanceof PowerCutError) return true;
   return false;
+}
+
+/** Has no room for another file's name. */
+class NarrowDisk extends SimulatedDisk {
+  isNarrow = false;
+
+  override async create(name: string): ReturnType<SimulatedDisk['create']> {
+    if (this.isNarrow) throw Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE' });
+    return super.create(name);
+  }
 }
 
 /** Gives back another byte than was written to an unfinished file. */

@@ -22,12 +22,14 @@ import { writeStateFile } from './state-file.ts';
 export class Checkpointer {
   readonly #options: CheckpointerOptions;
   #running: Promise<void> | undefined;
+  #lastBytes: number;
   #dueAtBytes: number;
   #isClosing = false;
 
   constructor(options: CheckpointerOptions, lastBytes: number) {
     this.#options = options;
-    this.#dueAtBytes = Math.max(options.checkpointBytes, lastBytes);
+    this.#lastBytes = lastBytes;
+    this.#dueAtBytes = this.#worthBytes;
   }
 
   /** Writes one if it is due. */
@@ -50,16 +52,21 @@ export class Checkpointer {
   }
 
   async #checkpoint(): Promise<void> {
-    const { log, checkpointBytes } = this.#options;
     try {
       const facts = await this.#write();
-      this.#dueAtBytes = Math.max(checkpointBytes, facts.bytes);
+      this.#lastBytes = facts.bytes;
+      this.#dueAtBytes = this.#worthBytes;
       this.#options.onCheckpoint(facts);
     } catch (cause) {
-      this.#dueAtBytes = log.bytes + checkpointBytes;
+      this.#dueAtBytes = this.#options.log.bytes + this.#worthBytes;
       if (!this.#isClosing) this.#options.onFailure(cause);
       throw cause;
     }
+  }
+
+  /** How much log is worth another checkpoint. */
+  get #worthBytes(): number {
+    return Math.max(this.#options.checkpointBytes, this.#lastBytes);
   }
 
   async #write(): Promise<CheckpointFacts> {

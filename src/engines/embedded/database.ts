@@ -1,5 +1,5 @@
 import { assert } from '../../kv/assert.ts';
-import { LimitExceededError, PoisonedError } from '../../kv/errors.ts';
+import { LimitExceededError, PoisonedError, StoreClosedError } from '../../kv/errors.ts';
 import type { Durability, Version } from '../../kv/store.ts';
 import type { World } from '../../kv/world.ts';
 import type { IncarnationEntry, LogEntry, LoggedWrite } from './commit-codec.ts';
@@ -29,8 +29,9 @@ export class Database {
   readonly locks: LockTable;
   readonly #snapshots = new Snapshots();
   readonly #snapshotAgeMaxMs: number;
-  /** The oldest snapshot of a caller when it was found to hold much back, and the timer that will expire it. */
-  #aging: { readonly snapshot: Snapshot; readonly cancel: () => void } | undefined;
+  /** The timer that will end the snapshots of callers that are older than `sequence`. */
+  #aging: { readonly sequence: number; readonly cancel: () => void } | undefined;
+  #isClosed = false;
   #journal: Journal | undefined;
   #incarnation: IncarnationEntry | undefined;
   #lastAge = 0;
@@ -39,8 +40,9 @@ export class Database {
   #versionCeiling = 0;
   #ceilingRequested = 0;
   #collectionDue = false;
-  /** The oldest snapshot when what was set aside was last gone through, and how many keys were left then. */
-  #swept = { oldest: -1, keys: 0 };
+  /** The oldest snapshot when what was set aside was last gone through from its beginning, and how much was left at the end. */
+  #swept = { oldest: -1, count: 0 };
+  #sweeping = false;
 
   constructor(
     world: World,
@@ -96,6 +98,11 @@ export class Database {
     return this.journal.lastIndex;
   }
 
+  /** @throws StoreClosedError */
+  requireOpen(): void {
+    if (this.#isClosed) throw new StoreClosedError();
+  }
+
   /** @throws PoisonedError */
   requireHealth(): void {
     const { poison } = this.journal;
@@ -121,7 +128,7 @@ export class Database {
 
   unpin(snapshot: Snapshot): void {
     this.#snapshots.release(snapshot);
-    if (snapshot === this.#aging?.snapshot) this.#stopAging();
+    if (this.#aging !== undefined && this.#snapshots.oldestOfCallers.sequence >= this.#aging.sequence) this.#endAging();
     this.collect();
   }
 
@@ -164,7 +171,7 @@ export class Database {
     const horizon = Math.min(this.journal.durableIndex, oldest);
     let isMore = this.map.collect(horizon, versionsCollectedMax + beside);
     if (!isMore && this.map.supersededCount > thinFrom) isMore = this.#thin(versionsThinnedAtOnce + beside);
-    if (this.map.keysAside > 0) isMore = this.#sweep(oldest) || isMore;
+    if (this.map.asideCount > 0) isMore = this.#sweep(oldest) || isMore;
     if (!isMore || this.#collectionDue) return;
     this.#collectionDue = true;
     this.world.defer(() => {
@@ -178,40 +185,50 @@ export class Database {
     const { durableIndex } = this.journal;
     if (!this.map.isHeldBack(durableIndex)) return false;
     this.map.thin(this.#snapshots.inUse(), durableIndex, count);
-    this.#startAging(durableIndex);
+    this.#startAging();
     return this.map.supersededCount > thinFrom && this.map.isHeldBack(durableIndex);
   }
 
-  #startAging(durableIndex: number): void {
-    const snapshot = this.#snapshots.oldestOfCallers;
-    if (snapshot === this.#aging?.snapshot || snapshot.sequence >= durableIndex) return;
-    this.#stopAging();
-    const ageMaxMs = this.#snapshotAgeMaxMs;
-    const cancel = this.world.after(ageMaxMs, () => {
-      snapshot.expire(ageMaxMs);
+  /**
+   * From now on the days of whoever holds much back are counted: at the end of the longest time allowed, those who were there at its
+   * beginning are the ones who are too old.
+   */
+  #startAging(): void {
+    const { durableIndex } = this.journal;
+    if (this.#aging !== undefined || this.#isClosed) return;
+    if (this.#snapshots.oldestOfCallers.sequence >= durableIndex) return;
+    const cancel = this.world.after(this.#snapshotAgeMaxMs, () => {
       this.#aging = undefined;
+      if (this.map.asideCount < versionsMany) return;
+      this.#snapshots.expire(durableIndex, this.#snapshotAgeMaxMs);
       this.collect();
+      this.#startAging();
     });
-    this.#aging = { snapshot, cancel };
+    this.#aging = { sequence: durableIndex, cancel };
   }
 
-  #stopAging(): void {
+  #endAging(): void {
     this.#aging?.cancel();
     this.#aging = undefined;
   }
 
   /** Goes through what was set aside when an old snapshot has ended, or when much has been added. Whether there is more. */
   #sweep(oldest: number): boolean {
-    const { keysAside } = this.map;
-    if (oldest === this.#swept.oldest && keysAside < 2 * this.#swept.keys + thinFrom) return false;
-    if (this.map.sweep(this.#snapshots.inUse(), keysSweptAtOnce)) return true;
-    this.#swept = { oldest, keys: this.map.keysAside };
-    return false;
+    const { asideCount } = this.map;
+    if (!this.#sweeping) {
+      if (oldest === this.#swept.oldest && asideCount < 2 * this.#swept.count + thinFrom) return false;
+      this.#sweeping = true;
+      this.#swept = { oldest, count: asideCount };
+    }
+    this.#sweeping = this.map.sweep(this.#snapshots.inUse(), keysSweptAtOnce);
+    if (!this.#sweeping) this.#swept = { ...this.#swept, count: this.map.asideCount };
+    return true;
   }
 
   /** Leaves a mark, so that the clock goes on from here. */
   async close(): Promise<void> {
-    this.#stopAging();
+    this.#isClosed = true;
+    this.#endAging();
     if (this.journal.poison === undefined) {
       this.journal.append({ kind: 'mark', versionCeiling: this.#versionCeiling, now: this.#lastNow });
     }
@@ -237,6 +254,8 @@ const versionsCollectedMax = 100;
 const thinFrom = 16_384;
 const versionsThinnedAtOnce = 1_024;
 const keysSweptAtOnce = 256;
+/** Versions set aside for old snapshots, from which on they are worth ending one. */
+const versionsMany = 1_000;
 
 export interface DatabaseOptions {
   readonly durability?: Durability | undefined;

@@ -190,7 +190,8 @@ export class EmbeddedAttempt implements Attempt<EmbeddedTransaction>, Transactio
   }
 
   #whenDurable(sequence: number): Promise<void> | undefined {
-    return this.#durability === 'visible' ? undefined : this.database.journal.whenDurable(sequence);
+    const { journal } = this.database;
+    return this.#durability === 'visible' && !journal.isFarBehind ? undefined : journal.whenDurable(sequence);
   }
 
   prepare(buffer: WriteBuffer): Promise<void> {

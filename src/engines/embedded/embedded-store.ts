@@ -131,6 +131,8 @@ export async function openStore(options: OpenOptions = {}): Promise<EmbeddedStor
 /** @throws InvalidArgumentError */
 function requireOptions(options: OpenOptions): void {
   if (options.durability !== undefined) requireOneOf('durability', options.durability, durabilities);
+  // No timer lasts longer than 2^31 - 1 milliseconds.
+  requireTimeout('snapshotAgeMaxMs', options.snapshotAgeMaxMs);
   for (const field of ['checkpointBytes', 'segmentBytes', 'snapshotAgeMaxMs'] as const) {
     const value = options[field];
     if (value !== undefined && (!Number.isSafeInteger(value) || value < 1)) {

@@ -1,5 +1,5 @@
 import { assert } from '../../kv/assert.ts';
-import { entryBytesInGroup, payloadBytesMax } from './log-format.ts';
+import { entryBytesInGroup } from './log-format.ts';
 
 /** Entries that are written and synced together. */
 export interface Group {
@@ -11,18 +11,30 @@ export interface Group {
   durable: PromiseWithResolvers<void> | undefined;
 }
 
-/** What waits to be written, in groups no longer than a record may be. */
+/**
+ * A group is no longer, but for a single entry that is: putting it together keeps the thread, and a longer one would hardly make a
+ * sync cheaper for each.
+ */
+const groupBytesMax = 4_194_304;
+
+/** What waits to be written, in groups. */
 export class GroupQueue {
   readonly #groups: Group[] = [];
+  #bytes = 0;
 
   get isEmpty(): boolean {
     return this.#groups.length === 0;
   }
 
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   push(entry: Uint8Array, index: number): void {
     const payloadBytes = entryBytesInGroup(entry);
+    this.#bytes += payloadBytes;
     const last = this.#groups.at(-1);
-    if (last !== undefined && last.payloadBytes + payloadBytes <= payloadBytesMax) {
+    if (last !== undefined && last.payloadBytes + payloadBytes <= groupBytesMax) {
       last.entries.push(entry);
       last.payloadBytes += payloadBytes;
       last.lastIndex = index;
@@ -32,7 +44,9 @@ export class GroupQueue {
   }
 
   shift(): Group | undefined {
-    return this.#groups.shift();
+    const group = this.#groups.shift();
+    this.#bytes -= group?.payloadBytes ?? 0;
+    return group;
   }
 
   /** The group with the entry of this index, which waits. */
@@ -45,5 +59,6 @@ export class GroupQueue {
   /** Nothing of it will be written. */
   reject(fault: Error): void {
     for (const group of this.#groups.splice(0)) group.durable?.reject(fault);
+    this.#bytes = 0;
   }
 }

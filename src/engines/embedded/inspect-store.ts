@@ -95,8 +95,9 @@ async function inspectLog(disk: ReadableDisk, names: readonly string[]): Promise
   for (const number of numbers('log').toReversed()) {
     if (number >= first) segments.unshift({ number, bytes: bufferOf(await disk.read(segmentName(number))) });
   }
-  const tail =
-    segments.findLast(({ bytes }) => bytes.length > headerBytes('log'))?.number ?? segments[0]?.number ?? first;
+  const [last, lastButOne] = segments.toReversed();
+  const isEmpty = last !== undefined && last.bytes.length <= headerBytes('log');
+  const tail = (isEmpty ? (lastButOne ?? last) : last)?.number ?? first;
   let due = first;
   let lastGroup = position?.sequence;
   for (const segment of segments) {
@@ -105,7 +106,7 @@ async function inspectLog(disk: ReadableDisk, names: readonly string[]): Promise
       position = undefined;
     }
     const from = position ?? ownBeginning(segment);
-    const { verdict, next } = judgeSegment(segment, from, segments, tail);
+    const { verdict, next } = judgeSegment(segment, from, tail);
     const content = contentOf('log', segment, position?.sequence ?? lastGroup ?? from.sequence);
     files.push({ name: segmentName(segment.number), bytes: segment.bytes.length, kind: 'log', verdict, content });
     position = next;
@@ -130,14 +131,10 @@ function missing(number: number): FileInspection {
 function judgeSegment(
   { number, bytes }: Segment,
   from: ChainPosition,
-  segments: readonly Segment[],
   tail: number,
 ): { readonly verdict: Verdict; readonly next: ChainPosition | undefined } {
   const name = segmentName(number);
   try {
-    if (number > tail && segments.at(-1)?.number !== number) {
-      throw new DamagedError(name, 0, 'it is empty, and so is the segment behind it');
-    }
     const scan = (number < tail ? scanSealedSegment : scanSegment)({ name, number, bytes, from });
     const verdict: Verdict = scan.end === bytes.length ? { kind: 'intact' } : { kind: 'torn', offset: scan.end };
     return { verdict, next: scan.chain };

@@ -8,6 +8,8 @@ import { Log, type LogOptions } from './log.ts';
 export interface Journal {
   readonly lastIndex: number;
   readonly durableIndex: number;
+  /** Whether who need not wait for the disk should wait all the same. */
+  readonly isFarBehind: boolean;
   readonly poison: PoisonedError | undefined;
   /** @throws PoisonedError, StoreClosedError */
   append(entry: Exclude<LogEntry, PortionEntry>): number;
@@ -42,6 +44,10 @@ export class DiskJournal implements Journal {
     return this.log.durableIndex;
   }
 
+  get isFarBehind(): boolean {
+    return this.log.isFarBehind;
+  }
+
   get poison(): PoisonedError | undefined {
     return this.log.poison;
   }
@@ -61,6 +67,7 @@ export class DiskJournal implements Journal {
 
 /** In memory, an entry is as durable as it will ever be. */
 export class MemoryJournal implements Journal {
+  readonly isFarBehind = false;
   readonly poison = undefined;
   readonly #onDurable: (index: number) => void;
   #index = 0;

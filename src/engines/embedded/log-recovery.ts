@@ -18,8 +18,8 @@ import { readStateFile, stateFileHeader } from './state-file.ts';
 
 /**
  * Opens the log of a directory: the newest checkpoint, if there is one, and the segments from its number on; else those from
- * the first one on. The last segment that has anything behind its header is the *tail*, where a crash may have torn something;
- * the log goes on there. Behind it may stand one that was made ahead and is empty still; before it, all are sealed.
+ * the first one on. The last segment is the *tail*, or the last but one where the last one was made ahead and is empty still: there a
+ * crash may have torn something, and the log goes on. Before it, all are sealed.
  *
  * Until all of it is found sound, nothing is changed. Only after the tail is durable are the leftovers of what was cut
  * removed: unfinished files, and what is older than the checkpoint.
@@ -65,7 +65,7 @@ export async function recoverLog(
   const scan = scanSegment(segment);
   const ahead = await openAhead(
     disk,
-    segments.filter((number) => number > tail),
+    segments.find((number) => number > tail),
   );
   const tornBytes = segment.bytes.length - scan.end;
   const torn = segment.bytes.subarray(scan.end);
@@ -197,24 +197,23 @@ async function readSegment(disk: Disk, number: number, from: ChainPosition): Pro
   return { name, number, bytes: Buffer.from(read.buffer, read.byteOffset, read.byteLength), from };
 }
 
-/** The last segment with anything behind its header. */
+/**
+ * The segment in which the log goes on: the last one if there is anything behind its header, else the last but one. For a segment is made
+ * ahead only while the one before it is the current one, and all before that were sealed; one to which nothing was written, too, if a
+ * checkpoint was to begin behind it and could not be made.
+ */
 async function tailOf(disk: Disk, segments: readonly number[]): Promise<number> {
-  for (const number of segments.toReversed()) {
-    const file = await disk.open(segmentName(number));
-    const { size } = file;
-    await file.close();
-    if (size > headerBytes('log')) return number;
-  }
-  const [first] = segments;
-  assert(first !== undefined, 'a log that was begun has a segment');
-  return first;
+  const [last, lastButOne] = segments.toReversed();
+  assert(last !== undefined, 'a log that was begun has a segment');
+  const file = await disk.open(segmentName(last));
+  const { size } = file;
+  await file.close();
+  return size > headerBytes('log') ? last : (lastButOne ?? last);
 }
 
-/** The segment behind the tail, where one was made ahead. There is never another. @throws DamagedError */
-async function openAhead(disk: Disk, [number, other]: readonly number[]): Promise<EmptySegment | undefined> {
+/** The segment behind the tail, where one was made ahead. @throws DamagedError */
+async function openAhead(disk: Disk, number: number | undefined): Promise<EmptySegment | undefined> {
   if (number === undefined) return undefined;
-  if (other !== undefined)
-    throw new DamagedError(segmentName(number), 0, 'it is empty, and so is the segment behind it');
   const { name, bytes } = await readSegment(disk, number, logBeginning);
   const read = readHeader('log', number, bytes);
   if (read.kind === 'bad') throw new DamagedError(name, 0, read.reason);

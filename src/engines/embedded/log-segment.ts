@@ -48,13 +48,19 @@ export interface EmptySegment {
 /**
  * Makes an empty segment: its header is written under a temporary name, synced, read back, and only then renamed, and the
  * directory synced. So a crash leaves either no segment of this number or one with a header.
+ *
+ * @throws SegmentNotMade; or what the file system answers where it was to have its name: then nothing is known of the directory
  */
 export async function createSegment(disk: Disk, world: World, number: number): Promise<EmptySegment> {
   const name = segmentName(number);
   const salt = world.randomBytes(saltBytes);
   const header = encodeHeader('log', { number, salt, position: logBeginning });
-  await writeWhole(disk, name, async (file) => file.append(header));
-  if (!header.equals(await disk.read(temporaryName(name)))) throw new Error(`${name} ${notWhatWasWritten}`);
+  try {
+    await writeWhole(disk, name, async (file) => file.append(header));
+    if (!header.equals(await disk.read(temporaryName(name)))) throw new Error(`${name} ${notWhatWasWritten}`);
+  } catch (cause) {
+    throw new SegmentNotMade(`${name} could not be made`, { cause });
+  }
   await disk.rename(temporaryName(name), name);
   await disk.sync();
   return { number, file: await disk.open(name), salt };
@@ -62,15 +68,16 @@ export async function createSegment(disk: Disk, world: World, number: number): P
 
 export const notWhatWasWritten = 'was read back and is not what was written; the disk cannot be trusted';
 
-/** There is no room for a file; whatever was there before is untouched. */
-export class NoSpaceForFile extends Error {}
+/** There was no room for it, or no handle; whatever was there before is untouched. */
+export class SegmentNotMade extends Error {}
 
 /**
  * Writes a file under a temporary name, and makes its content durable. Where that fails, nothing of it stays if the disk
- * lets it be removed. @throws NoSpaceForFile
+ * lets it be removed.
  */
 export async function writeWhole(disk: Disk, name: string, write: (file: DiskFile) => Promise<void>): Promise<void> {
   const temporary = temporaryName(name);
+  if ((await disk.list()).includes(temporary)) await disk.remove(temporary);
   const file = await disk.create(temporary);
   try {
     try {
@@ -80,15 +87,10 @@ export async function writeWhole(disk: Disk, name: string, write: (file: DiskFil
       await file.close();
     }
   } catch (cause) {
-    // What cannot be removed now is removed at the next opening.
+    // What cannot be removed now is removed by the next try, or the next opening.
     await disk.remove(temporary).catch(() => undefined);
-    if (isNoSpace(cause)) throw new NoSpaceForFile(`no space for ${temporary}`, { cause });
     throw cause;
   }
-}
-
-function isNoSpace(cause: unknown): boolean {
-  return cause instanceof Error && 'code' in cause && (cause.code === 'ENOSPC' || cause.code === 'EDQUOT');
 }
 
 function digits(number: number): string {

@@ -15,7 +15,7 @@ import {
   checkpointName,
   createSegment,
   type EmptySegment,
-  NoSpaceForFile,
+  SegmentNotMade,
   segmentName,
   temporaryName,
 } from './log-segment.ts';
@@ -108,6 +108,11 @@ export class Log {
     return this.#sealed.reduce((sum, { bytes }) => sum + bytes, this.#segment.file.size);
   }
 
+  /** Whether so much waits to be written that nothing should be added without waiting, too. */
+  get isFarBehind(): boolean {
+    return this.#queue.bytes > queuedBytesMax;
+  }
+
   get poison(): PoisonedError | undefined {
     return this.#poison;
   }
@@ -142,7 +147,7 @@ export class Log {
   /**
    * Goes on in a new segment as soon as it can. `onBoundary` is called in the turn in which it does: what was durable then
    * stands in earlier segments, and everything else will stand in this one. Rejects where that never comes to be, with
-   * NoSpaceForFile or PoisonedError.
+   * SegmentNotMade or PoisonedError.
    */
   async atBoundary(onBoundary: (boundary: Boundary) => void): Promise<void> {
     this.#requireGrowth();
@@ -288,7 +293,7 @@ export class Log {
     try {
       this.#ahead = await createSegment(disk, world, this.#segment.number + 1);
     } catch (cause) {
-      throw cause instanceof NoSpaceForFile ? cause : this.#fail('making the next segment', cause);
+      throw cause instanceof SegmentNotMade ? cause : this.#fail('making the next segment', cause);
     } finally {
       this.#makingAhead = undefined;
     }
@@ -342,6 +347,9 @@ export class Log {
     return poison;
   }
 }
+
+/** What commits that wait for no disk may pile up in memory before one of them does wait. */
+const queuedBytesMax = 67_108_864;
 
 /** A sync that ends while the thread is busy seems as long as what it is busy with, which is another half of the callers. */
 const wakingMargin = 1.5;

@@ -1,6 +1,6 @@
 /// <reference path="./fs-native-extensions.d.ts" />
 import { writeSync } from 'node:fs';
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -34,6 +34,11 @@ export async function nodeDisk(directory: string): Promise<Disk> {
     sync: () => syncDirectory(path),
     lock: () => lockDirectory(path),
   });
+}
+
+export async function isDirectory(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found?.isDirectory() === true;
 }
 
 class NodeFile implements DiskFile {

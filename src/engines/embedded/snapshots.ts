@@ -41,6 +41,13 @@ export class Snapshots {
     return reader.sequence <= writer.sequence ? reader : writer;
   }
 
+  /** Ends those of callers that are older than `sequence`. */
+  expire(sequence: number, ageMaxMs: number): void {
+    for (const ring of [this.#ofReaders, this.#ofWriters]) {
+      for (let oldest = first(ring); oldest.sequence < sequence; oldest = first(ring)) oldest.expire(ageMaxMs);
+    }
+  }
+
   /** Every sequence in use, in their order; some maybe twice. */
   inUse(): readonly number[] {
     const sequences = Array.from(this.#ofStore, ({ sequence }) => sequence);

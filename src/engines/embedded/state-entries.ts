@@ -12,14 +12,14 @@ export interface StateFacts {
 const sliceMax = Object.freeze({ bytes: 65_536, keys: 256 });
 
 /**
- * A state in slices, as a snapshot at `sequence` sees it, in the order of the keys. The map may change between two slices, while
+ * A state in slices (`undefined` where one holds nothing), as a snapshot at `sequence` sees it, in the order of the keys. The map may change between two slices, while
  * the snapshot is pinned.
  */
 export function* stateEntries(
   map: VersionedMap,
   sequence: number,
   facts: StateFacts,
-): Generator<Uint8Array, void, void> {
+): Generator<Uint8Array | undefined, void, void> {
   yield encodeEntry(facts.incarnation);
   yield encodeEntry(facts.mark);
   const portion = new PortionWriter();
@@ -33,7 +33,8 @@ export function* stateEntries(
       portion.add(newest.key, seen.version, seen.value);
       if (portion.bytes >= sliceMax.bytes) yield portion.finish();
     }
-    if (!portion.isEmpty) yield portion.finish();
+    // Where nothing of them was to be seen, others get their turn all the same.
+    yield portion.isEmpty ? undefined : portion.finish();
     if (chunk.length < sliceMax.keys) return;
   }
 }

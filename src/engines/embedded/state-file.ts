@@ -32,13 +32,11 @@ export type BetweenSlices = (bytesWritten: number) => Promise<void>;
 
 /**
  * Writes the file under its temporary name, and reads it back. Each entry is a slice. The answer is its size.
- *
- * @throws NoSpaceForFile
  */
 export async function writeStateFile(
   disk: Disk,
   { kind, name, header }: StateFile,
-  entries: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  entries: Iterable<Uint8Array | undefined> | AsyncIterable<Uint8Array>,
   betweenSlices: BetweenSlices,
 ): Promise<number> {
   const chain = new RecordChain(header.salt, logBeginning);
@@ -46,7 +44,7 @@ export async function writeStateFile(
     file.append(encodeHeader(kind, header));
     let syncedBytes = 0;
     for await (const entry of entries) {
-      file.append(chain.group([entry], 0));
+      if (entry !== undefined) file.append(chain.group([entry], 0));
       await betweenSlices(file.size);
       if (file.size - syncedBytes < syncBytes) continue;
       syncedBytes = file.size;

@@ -28,8 +28,10 @@ export class VersionedMap {
   #supersededFrom = 0;
   /** The position of the first place in the list. */
   #supersededBase = 0;
-  readonly #aside = new Map<EncodedKey, readonly Superseded[]>();
-  #sweep: Iterator<[EncodedKey, readonly Superseded[]]> | undefined;
+  /** Of each key the oldest first. */
+  readonly #aside = new Map<EncodedKey, Superseded[]>();
+  #asideCount = 0;
+  #sweep: Iterator<[EncodedKey, Superseded[]]> | undefined;
 
   get keys(): number {
     return this.#newest.size;
@@ -37,9 +39,7 @@ export class VersionedMap {
 
   /** All versions kept, old ones and tombstones included. */
   get versions(): number {
-    let aside = 0;
-    for (const versions of this.#aside.values()) aside += versions.length;
-    return this.#newest.size + this.supersededCount + aside;
+    return this.#newest.size + this.supersededCount + this.#asideCount;
   }
 
   /** Superseded versions that are kept, but for those that were set aside. */
@@ -47,9 +47,9 @@ export class VersionedMap {
     return this.#superseded.length - this.#supersededFrom;
   }
 
-  /** Keys of which versions were set aside. */
-  get keysAside(): number {
-    return this.#aside.size;
+  /** Versions that were set aside. */
+  get asideCount(): number {
+    return this.#asideCount;
   }
 
   newest(key: EncodedKey): NewestVersion | undefined {
@@ -68,9 +68,8 @@ export class VersionedMap {
       const place: number = version.previous - this.#supersededBase;
       version = place < 0 ? undefined : this.#superseded[place];
     }
-    if (version === undefined && newest !== undefined && this.#aside.size > 0) {
-      const aside = this.#aside.get(newest.key);
-      return aside?.find((kept) => kept.sequence <= sequence && sequence < kept.supersededAt);
+    if (version === undefined && newest !== undefined && this.#asideCount > 0) {
+      return asideAt(this.#aside.get(newest.key), sequence);
     }
     return version;
   }
@@ -171,7 +170,7 @@ export class VersionedMap {
       const version = this.#superseded[place];
       if (version === undefined || version.supersededAt > sequence) break;
       const { key } = version.of;
-      if (isSeenByOne(version, inUse)) this.#aside.set(key, [...(this.#aside.get(key) ?? []), version]);
+      if (isSeenByOne(version, inUse)) this.#setAside(key, version);
       this.#letGo(version, place);
     }
     this.#compact();
@@ -191,6 +190,7 @@ export class VersionedMap {
       }
       const [key, versions] = next.value;
       const seen = versions.filter((version) => isSeenByOne(version, inUse));
+      this.#asideCount -= versions.length - seen.length;
       if (seen.length > 0) this.#aside.set(key, seen);
       else {
         this.#aside.delete(key);
@@ -202,6 +202,13 @@ export class VersionedMap {
 
   get #oldestSuperseded(): Superseded | undefined {
     return this.#superseded[this.#supersededFrom];
+  }
+
+  #setAside(key: EncodedKey, version: Superseded): void {
+    this.#asideCount++;
+    const versions = this.#aside.get(key);
+    if (versions === undefined) this.#aside.set(key, [version]);
+    else versions.push(version);
   }
 
   /** The oldest superseded version leaves its place. */
@@ -257,6 +264,19 @@ interface Superseded extends KeptVersion {
   /** The key's newest version. */
   readonly of: Newest;
   readonly byDeletion: boolean;
+}
+
+/** The last one that is no younger than the snapshot, if the snapshot is older than what superseded it. */
+function asideAt(versions: readonly Superseded[] | undefined, sequence: number): KeptVersion | undefined {
+  if (versions === undefined) return undefined;
+  let from = 0;
+  for (let to = versions.length; from < to;) {
+    const middle = (from + to) >>> 1;
+    if ((versions[middle]?.sequence ?? Infinity) <= sequence) from = middle + 1;
+    else to = middle;
+  }
+  const found = versions[from - 1];
+  return found !== undefined && sequence < found.supersededAt ? found : undefined;
 }
 
 function isSeenByOne(version: Superseded, inUse: readonly number[]): boolean {

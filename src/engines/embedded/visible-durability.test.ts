@@ -114,3 +114,26 @@ test.for(['checkpointBytes', 'segmentBytes', 'snapshotAgeMaxMs'] as const)(
     }
   },
 );
+
+test('openStore refuses a snapshotAgeMaxMs that no timer lasts', async () => {
+  const field = 'snapshotAgeMaxMs';
+  await expect(openStore({ [field]: 2 ** 31 })).rejects.toMatchObject({ code: 'invalid-argument', field });
+});
+
+test('transact at `visible` waits for the disk where very much waits already', async () => {
+  const { disk, close, open } = gatedDisk();
+  const store = await openStore({ disk, world: new ManualWorld() });
+  close();
+  const large = 'x'.repeat(1_000_000);
+  const answered: Promise<void>[] = [];
+  let isWaiting = false;
+  for (let n = 0; n < 80 && !isWaiting; n++) {
+    const commit = store.transact((tx) => tx.set(['large', n], large), { durability: 'visible' });
+    answered.push(commit);
+    isWaiting = !(await isSettled(commit));
+  }
+  expect(isWaiting).toBe(true);
+  open();
+  await Promise.all(answered);
+  await store.close();
+});
