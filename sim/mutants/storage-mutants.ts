@@ -154,7 +154,7 @@ export const storageMutants: readonly Mutant[] = [
   {
     name: 'all commits answered when they are visible',
     file: `${engine}/embedded-attempt.ts`,
-    line: `return this.#durability === 'visible' ? undefined : this.database.journal.whenDurable(sequence);`,
+    line: `return this.#durability === 'visible' && !journal.isFarBehind ? undefined : journal.whenDurable(sequence);`,
     becomes: `return undefined;`,
     why: 'a durable answer that is not',
   },
