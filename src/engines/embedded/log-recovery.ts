@@ -2,7 +2,7 @@ import { assert } from '../../kv/assert.ts';
 import { DamagedError, InvalidArgumentError } from '../../kv/errors.ts';
 import type { World } from '../../kv/world.ts';
 import type { Disk, DiskFile } from './disk.ts';
-import { headerBytes, logBeginning, readHeader } from './file-header.ts';
+import { encodeHeader, headerBytes, logBeginning, readHeader } from './file-header.ts';
 import { type ChainPosition, entriesOf, RecordChain } from './log-format.ts';
 import { scanSealedSegment, scanSegment, type SegmentFile, type SegmentScan } from './log-scan.ts';
 import {
@@ -73,6 +73,7 @@ export async function recoverLog(
   const file = await disk.open(segment.name);
   try {
     await repairSegment(file, scan, segment.bytes);
+    if (ahead !== undefined) await emptyForGood(ahead);
     await disk.sync();
     await removeAll(disk, leftovers);
     deliverGroups(segment.bytes, scan, deliver);
@@ -218,6 +219,17 @@ async function openAhead(disk: Disk, number: number | undefined): Promise<EmptyS
   const read = readHeader('log', number, bytes);
   if (read.kind === 'bad') throw new DamagedError(name, 0, read.reason);
   return { number, file: await disk.open(name), salt: read.header.salt };
+}
+
+/**
+ * That a segment is empty may be seen in the kernel alone: a process that died may have cut off what was torn in it. Were that to come
+ * back with a power cut, it would be the tail, and the segment in which the log goes on now would have to be sealed.
+ */
+async function emptyForGood({ number, file, salt }: EmptySegment): Promise<void> {
+  const header = encodeHeader('log', { number, salt, position: logBeginning });
+  await file.truncate(header.length);
+  file.overwrite(0, header);
+  await file.sync();
 }
 
 /**
