@@ -7,17 +7,18 @@ import { mutants } from './mutants.ts';
 
 /** So many runs of so many events a mutant may survive, and no more. */
 const seedsMax = 2_000;
-const steps = 10_000;
+const stepsMax = 10_000;
 /** Of one mutant: longer than all of its seeds should take. */
 const timeoutMs = 1_200_000;
 
 const help = `npm run sim:mutants
 
 Makes the engine wrong, one line at a time, in a copy of the source; and simulates each until a check finds it. A mutant that
-survives ${seedsMax} seeds of ${steps} events fails, and so does one whose line is no longer there.
+survives ${seedsMax} seeds of ${stepsMax} events fails, and so does one whose line is no longer there.
 
   --only WORDS  those whose names have the words; writes no report
   --seeds N     fewer, for a quick look; writes no report
+  --steps N     fewer events a seed; writes no report
 `;
 
 interface Verdict {
@@ -31,7 +32,12 @@ process.exitCode = main();
 
 function main(): 0 | 1 | 2 {
   const { values } = parseArgs({
-    options: { only: { type: 'string' }, seeds: { type: 'string' }, help: { type: 'boolean', default: false } },
+    options: {
+      only: { type: 'string' },
+      seeds: { type: 'string' },
+      steps: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
   });
   if (values.help) {
     process.stdout.write(help);
@@ -42,6 +48,11 @@ function main(): 0 | 1 | 2 {
     process.stderr.write(`sim:mutants: --seeds is ${JSON.stringify(values.seeds)}; expected 1 to ${seedsMax}\n`);
     return 2;
   }
+  const steps = Number(values.steps ?? stepsMax);
+  if (!Number.isSafeInteger(steps) || steps < 1 || steps > stepsMax) {
+    process.stderr.write(`sim:mutants: --steps is ${JSON.stringify(values.steps)}; expected 1 to ${stepsMax}\n`);
+    return 2;
+  }
   const chosen = mutants.filter(({ name }) => name.includes(values.only ?? ''));
   if (chosen.length === 0) {
     process.stderr.write(`sim:mutants: no mutant's name has ${JSON.stringify(values.only)}\n`);
@@ -50,19 +61,19 @@ function main(): 0 | 1 | 2 {
   const verdicts: Verdict[] = [];
   for (const mutant of chosen) {
     const startedMs = performance.now();
-    const verdict = { mutant, caught: hunt(mutant, seeds) };
+    const verdict = { mutant, caught: hunt(mutant, seeds, steps) };
     verdicts.push(verdict);
     console.log(describe(verdict));
     process.stderr.write(`${((performance.now() - startedMs) / 1_000).toFixed(1)} s\n`);
   }
-  if (values.only === undefined && seeds === seedsMax)
+  if (values.only === undefined && seeds === seedsMax && steps === stepsMax)
     writeFileSync(join(import.meta.dirname, 'report.md'), report(verdicts));
   const survivors = verdicts.filter(({ caught }) => caught === undefined);
   console.log(`${verdicts.length} mutants, ${survivors.length} survived`);
   return survivors.length === 0 ? 0 : 1;
 }
 
-function hunt(mutant: Mutant, seeds: number): Verdict['caught'] {
+function hunt(mutant: Mutant, seeds: number, steps: number): Verdict['caught'] {
   const copy = new MutantCopy(mutant);
   try {
     const range = ['--seeds', `1..${seeds}`, '--steps', String(steps), '--until-failure'];
@@ -97,7 +108,7 @@ function report(verdicts: readonly Verdict[]): string {
   return `# Mutants of the engine
 
 Written by \`npm run sim:mutants\`. Each is one line made wrong (mutants.ts), simulated from seed 1 on, at most ${seedsMax} seeds of
-${steps} events. Of ${verdicts.length}, ${caught} were caught. The seed is the first that found it, the events are those of all seeds
+${stepsMax} events. Of ${verdicts.length}, ${caught} were caught. The seed is the first that found it, the events are those of all seeds
 up to there.
 
 | | mutant | file | what users would lose | workloads | seed | events | found |
