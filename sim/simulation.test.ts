@@ -12,9 +12,15 @@ describe('the smoke', () => {
   test('simulate finds every promise kept in a few dozen runs over all workloads', { timeout: 300_000 }, async () => {
     for (const name of workloadNames) results.push(await simulate(planOf(1, 2_000, { workloads: [name] })));
     for (let seed = 1; seed <= 32; seed++) results.push(await simulate(planOf(seed, 3_000)));
-    for (const { plan, failure, marks: reached } of results) {
+    for (const { marks: reached } of results) marks.addAll(reached);
+    // Whatever changes the engine changes which seed reaches what is rarest.
+    for (let seed = 33; seed <= 200 && marks.missing.length > 0; seed++) {
+      const result = await simulate(planOf(seed, 3_000));
+      results.push(result);
+      marks.addAll(result.marks);
+    }
+    for (const { plan, failure } of results) {
       expect(failure, `seed ${plan.seed} of ${plan.workloads.join(', ')}`).toBeUndefined();
-      marks.addAll(reached);
     }
   });
 
