@@ -30,6 +30,8 @@ function read<Result>(xml: string, work: (find: (path: string) => readonly strin
   }
 }
 
+const byteOrderMark = '\ufeff';
+
 describe('formatJunit', () => {
   test('has a suite, and a case a check, with what was seen, demanded, and how to see it again', () => {
     read(formatJunit(report), (find) => {
@@ -69,12 +71,15 @@ describe('formatJunit', () => {
         /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|\p{Surrogate}/gu,
         (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
       );
-    const text = fc.string({
-      unit: fc.oneof(
-        fc.integer({ min: 0, max: 0xffff }).map((unit) => String.fromCharCode(unit)),
-        fc.constantFrom('&', '<', '>', '"', "'", '\r', '\n', '\t', '\0', '\u0001', ']'),
-      ),
-    });
+    const text = fc
+      .string({
+        unit: fc.oneof(
+          fc.integer({ min: 0, max: 0xffff }).map((unit) => String.fromCharCode(unit)),
+          fc.constantFrom('&', '<', '>', '"', "'", '\r', '\n', '\t', '\0', '\u0001', ']'),
+        ),
+      })
+      // What libxml2-wasm reads out of its memory loses a first U+FEFF, taken for a byte order mark: the next test has that.
+      .filter((seen) => !seen.startsWith(byteOrderMark));
     fc.assert(
       fc.property(text, (seen) => {
         const results: CheckResult[] = [
@@ -87,5 +92,11 @@ describe('formatJunit', () => {
         });
       }),
     );
+  });
+
+  test('keeps a byte order mark at the beginning of a text', () => {
+    const seen = `${byteOrderMark}once`;
+    const xml = formatJunit({ ...report, results: [{ ...named('one'), result: 'pass', seen }] });
+    expect(xml).toContain(`<system-out>${seen}</system-out>`);
   });
 });

@@ -43,9 +43,9 @@ export async function recoverLog(
     await removeAll(disk, leftovers);
     return begunLog(await createSegment(disk, world, 1));
   }
-  const counts = { entries: 0, bytes: 0 };
+  let entries = 0;
   const deliver = (entry: Uint8Array): void => {
-    counts.entries += 1;
+    entries += 1;
     onEntry(entry);
   };
   let position: ChainPosition = logBeginning;
@@ -63,22 +63,21 @@ export async function recoverLog(
   }
   const segment = await readSegment(disk, tail, position);
   const scan = scanSegment(segment);
-  const ahead = await openAhead(
-    disk,
-    segments.find((number) => number > tail),
-  );
+  const next = segments.find((number) => number > tail);
+  const ahead = next === undefined ? undefined : await openAhead(disk, next);
   const tornBytes = segment.bytes.length - scan.end;
-  const torn = segment.bytes.subarray(scan.end);
-  const keptAside = tornBytes > 0 ? await keepAside(disk, segment.name, scan.end, torn) : undefined;
-  const file = await disk.open(segment.name);
+  let file: DiskFile | undefined;
+  let keptAside: string | undefined;
   try {
+    if (tornBytes > 0) keptAside = await keepAside(disk, segment.name, scan.end, segment.bytes.subarray(scan.end));
+    file = await disk.open(segment.name);
     await repairSegment(file, scan, segment.bytes);
     if (ahead !== undefined) await emptyForGood(ahead);
     await disk.sync();
     await removeAll(disk, leftovers);
     deliverGroups(segment.bytes, scan, deliver);
   } catch (cause) {
-    await file.close();
+    await file?.close();
     await ahead?.file.close();
     throw cause;
   }
@@ -92,7 +91,7 @@ export async function recoverLog(
     checkpointBytes,
     facts: {
       segment: segment.name,
-      entries: counts.entries,
+      entries,
       bytes: sealedBytes + file.size,
       checkpointBytes,
       tornBytes,
@@ -212,9 +211,8 @@ async function tailOf(disk: Disk, segments: readonly number[]): Promise<number> 
   return size > headerBytes('log') ? last : (lastButOne ?? last);
 }
 
-/** The segment behind the tail, where one was made ahead. @throws DamagedError */
-async function openAhead(disk: Disk, number: number | undefined): Promise<EmptySegment | undefined> {
-  if (number === undefined) return undefined;
+/** The segment behind the tail, which was made ahead. @throws DamagedError */
+async function openAhead(disk: Disk, number: number): Promise<EmptySegment> {
   const { name, bytes } = await readSegment(disk, number, logBeginning);
   const read = readHeader('log', number, bytes);
   if (read.kind === 'bad') throw new DamagedError(name, 0, read.reason);

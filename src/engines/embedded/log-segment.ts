@@ -59,7 +59,9 @@ export async function createSegment(disk: Disk, world: World, number: number): P
     await writeWhole(disk, name, async (file) => file.append(header));
     if (!header.equals(await disk.read(temporaryName(name)))) throw new Error(`${name} ${notWhatWasWritten}`);
   } catch (cause) {
-    throw new SegmentNotMade(`${name} could not be made`, { cause });
+    throw new SegmentNotMade(`${name} could not be made: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
   }
   await disk.rename(temporaryName(name), name);
   await disk.sync();

@@ -122,11 +122,6 @@ export class VersionedMap {
     return chunk;
   }
 
-  /** The newest version of every key, in no particular order. */
-  all(): Iterable<NewestVersion> {
-    return this.#newest.values();
-  }
-
   /** Whether a range holds anything newer than `sequence`; if so, the keys, up to `count`. */
   changedIn(range: EncodedRange, sequence: number, count: number): readonly EncodedKey[] {
     const changed: EncodedKey[] = [];
