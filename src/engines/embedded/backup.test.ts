@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Entry, Store } from '../../kv/store.ts';
-import { ManualWorld } from '../../testing/manual-world.ts';
+import { ManualWorld, turn } from '../../testing/manual-world.ts';
 import { PowerCutError, SimulatedDisk } from '../../testing/simulated-disk.ts';
 import { restoreBackup } from './backup.ts';
 import { type EmbeddedStore, openStore } from './embedded-store.ts';
@@ -169,6 +169,21 @@ test('a backup on the disk of the machine becomes a store there', async () => {
   const copy = await openStore({ directory: path('copy') });
   expect(await copy.read((tx) => tx.get(['k']))).toBe(1n);
   await copy.close();
+});
+
+test('a backup that closing has fenced leaves nothing', async () => {
+  const { store } = await filled(new SimulatedDisk({ seed: 1 }));
+  const hold = Promise.withResolvers<void>();
+  const to = new SimulatedDisk({
+    seed: 2,
+    pause: (operation) => (operation === 'create' ? hold.promise : Promise.resolve()),
+  });
+  const backup = expect(store.backup(to)).rejects.toMatchObject({ code: 'store-closed' });
+  await store.close({ signal: AbortSignal.abort() });
+  await backup;
+  hold.resolve();
+  for (let turns = 0; turns < 100; turns++) await turn();
+  expect(await to.list()).toEqual([]);
 });
 
 test('backup ends when its signal fires, and leaves nothing', async () => {

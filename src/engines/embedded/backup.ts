@@ -5,7 +5,7 @@ import { type Database, newIncarnation } from './database.ts';
 import type { Disk } from './disk.ts';
 import { logBeginning } from './file-header.ts';
 import { saltBytes } from './log-format.ts';
-import { backupName, checkpointName, createSegment, isOfStore, isUnfinished, temporaryName } from './log-segment.ts';
+import { backupName, checkpointName, createSegment, isOfStore, temporaryName } from './log-segment.ts';
 import { openDirectory } from './open-directory.ts';
 import { Slices } from './slices.ts';
 import { stateEntries } from './state-entries.ts';
@@ -145,12 +145,9 @@ async function inEmptyDirectory<T>(to: string | Disk, act: (disk: Disk) => Promi
   const disk = typeof to === 'string' ? await openDirectory('to', to) : to;
   const unlock = await disk.lock();
   try {
-    const names = await disk.list();
-    const name = names.find(isOfStore);
+    const name = (await disk.list()).find(isOfStore);
     if (name !== undefined)
       throw new InvalidArgumentError('to', to, `a directory without a store or a backup; it has ${name}`);
-    // What a backup or a restoration that was cut has left.
-    for (const unfinished of names.filter(isUnfinished)) await disk.remove(unfinished);
     return await act(disk);
   } finally {
     await unlock();

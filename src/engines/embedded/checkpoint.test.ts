@@ -257,9 +257,13 @@ test('a checkpoint for which there is no room is not tried again before as much 
   });
   await store.checkpoint();
   const tried = (): number => events.filter(({ type }) => type === 'checkpoint-failed').length;
-  disk.limitSpace(50_000);
-  for (let n = 0; n < 100; n++) await store.transact((tx) => tx.set(['k', n], 'y'.repeat(100)));
-  expect(tried()).toBe(0);
+  disk.limitSpace(400_000);
+  let n = 0;
+  const write = (): Promise<void> => store.transact((tx) => tx.set(['k', n++ % 1_000], 'y'.repeat(1_000)));
+  while (tried() === 0) await write();
+  // The last checkpoint has more than 100,000 bytes, so as many are to be written before the next one.
+  for (let more = 0; more < 50; more++) await write();
+  expect(tried()).toBe(1);
   await store.close();
 });
 

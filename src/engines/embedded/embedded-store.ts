@@ -177,10 +177,7 @@ async function recover(database: Database, disk: Disk, options: OpenOptions): Pr
   return checkpointer;
 }
 
-/**
- * A log of this length is read in a second or two. A quarter of it was tried: under 64 writers at full speed a store of 65,000
- * keys was then busy with checkpoints half of the time, and syncs took twice as long.
- */
+/** Read in a second or two; and a store of a few megabytes writes many times as much log as checkpoints. */
 const checkpointBytesDefault = 67_108_864;
 /** One segment is held in memory whole while it is recovered. */
 const segmentBytesDefault = 67_108_864;
