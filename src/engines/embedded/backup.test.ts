@@ -171,6 +171,20 @@ test('a backup on the disk of the machine becomes a store there', async () => {
   await copy.close();
 });
 
+test('a backup that was answered is there after a power cut, and so is a store that was restored', async () => {
+  const { store } = await filled(new SimulatedDisk({ seed: 1 }));
+  for (let seed = 1; seed <= 12; seed++) {
+    const backup = new SimulatedDisk({ seed });
+    await store.backup(backup);
+    const target = new SimulatedDisk({ seed });
+    await restoreBackup(backup.crash(), target);
+    const copy = await openStore({ disk: target.crash(), world: new ManualWorld() });
+    expect((await contents(copy)).length).toBe(1_000);
+    await copy.close();
+  }
+  await store.close();
+});
+
 test('a backup that closing has fenced leaves nothing', async () => {
   const { store } = await filled(new SimulatedDisk({ seed: 1 }));
   const hold = Promise.withResolvers<void>();

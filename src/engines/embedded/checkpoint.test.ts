@@ -134,6 +134,17 @@ test('a checkpoint that is read back otherwise than written is not adopted', asy
   expect(await contents(again.store)).toHaveLength(1);
 });
 
+test('a checkpoint is not adopted where a whole one of another state is read back', async () => {
+  const other = await open();
+  await other.store.transact((tx) => tx.set(['k'], 'of another store'));
+  await other.store.checkpoint();
+  const disk = new StaleDisk({ seed: 1 });
+  const { store } = await open({ disk });
+  await store.transact((tx) => tx.set(['k'], 1));
+  disk.stale = await other.disk.read(checkpointName(2));
+  await expect(store.checkpoint()).rejects.toThrow('is not what was written; the disk cannot be trusted');
+});
+
 test('a failed sync of a checkpoint leaves the store as it was; one of the directory poisons it', async () => {
   const outcomes: string[] = [];
   for (let sync = 1; ; sync++) {
@@ -357,6 +368,19 @@ async function expectDamaged(
 function isPowerCut(error: unknown): boolean {
   for (let fault = error; fault instanceof Error; fault = fault.cause) if (fault instanceof PowerCutError) return true;
   return false;
+}
+
+/** Gives back what stood there at another time instead of what was written to an unfinished checkpoint. */
+class StaleDisk extends SimulatedDisk {
+  stale: Uint8Array | undefined;
+
+  override async open(name: string): ReturnType<SimulatedDisk['open']> {
+    const file = await super.open(name);
+    const { stale } = this;
+    if (stale === undefined || !name.startsWith('checkpoint')) return file;
+    const read = async (position: number, length: number) => stale.slice(position, position + length);
+    return { ...file, size: stale.length, read };
+  }
 }
 
 /** Has no room for another file's name. */

@@ -66,7 +66,7 @@ test.for([
     await writeMany(store);
     await world.advance(1);
     held.resolve();
-    await ended;
+    expect(await ended).toMatchObject({ message: 'gives up' });
     expect(await store.read((tx) => tx.get(['late']))).toBeUndefined();
     await store.close();
   },
