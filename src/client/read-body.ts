@@ -41,8 +41,15 @@ export async function readAhead(
   if (response.body === null || bytesMax === 0) return undefined;
   const copy = response.clone();
   if (copy.body === null) return undefined;
+  copies.set(response, copy);
   return (await readUpTo(copy.body, bytesMax, signal)).bytes;
 }
+
+/**
+ * A copy lives as long as its response. In Node.js 22.12, one that is collected as garbage ends the body of the response that it was
+ * made of (nodejs/undici#4414).
+ */
+const copies = new WeakMap<Response, Response>();
 
 interface Read {
   /** `undefined` when there are more than allowed. */

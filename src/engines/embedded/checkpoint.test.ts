@@ -5,6 +5,7 @@ import { ManualWorld, turn, until } from '../../testing/manual-world.ts';
 import { type DiskOperation, PowerCutError, SimulatedDisk } from '../../testing/simulated-disk.ts';
 import { type EmbeddedStore, type OpenOptions, openStore, type StoreEvent } from './embedded-store.ts';
 import { checkpointName, segmentName } from './log-segment.ts';
+import { LyingDisk, NarrowDisk, StaleDisk } from './odd-disks.harness.ts';
 
 test('openStore writes a checkpoint when the log has grown, and loses neither values, versions nor the clock', async () => {
   const world = new ManualWorld(1_000_000);
@@ -368,46 +369,4 @@ async function expectDamaged(
 function isPowerCut(error: unknown): boolean {
   for (let fault = error; fault instanceof Error; fault = fault.cause) if (fault instanceof PowerCutError) return true;
   return false;
-}
-
-/** Gives back what stood there at another time instead of what was written to an unfinished checkpoint. */
-class StaleDisk extends SimulatedDisk {
-  stale: Uint8Array | undefined;
-
-  override async open(name: string): ReturnType<SimulatedDisk['open']> {
-    const file = await super.open(name);
-    const { stale } = this;
-    if (stale === undefined || !name.startsWith('checkpoint')) return file;
-    const read = async (position: number, length: number) => stale.slice(position, position + length);
-    return { ...file, size: stale.length, read };
-  }
-}
-
-/** Has no room for another file's name. */
-class NarrowDisk extends SimulatedDisk {
-  isNarrow = false;
-
-  override async create(name: string): ReturnType<SimulatedDisk['create']> {
-    if (this.isNarrow) throw Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE' });
-    return super.create(name);
-  }
-}
-
-/** Gives back another byte than was written to an unfinished file. */
-class LyingDisk extends SimulatedDisk {
-  isLying = false;
-
-  override async open(name: string): ReturnType<SimulatedDisk['open']> {
-    const file = await super.open(name);
-    if (!this.isLying || !name.startsWith('checkpoint')) return file;
-    return {
-      ...file,
-      size: file.size,
-      async read(position: number, length: number) {
-        const bytes = await file.read(position, length);
-        bytes[bytes.length - 50] = 0xff;
-        return bytes;
-      },
-    };
-  }
 }
