@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 // Tests import by the package's own name; this condition points its doors at the source.
@@ -12,6 +13,8 @@ export default defineConfig({
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
     execArgv: ['--conditions=semel-source'],
+    // Most of the time a slow test waits for the processes that it has started.
+    maxWorkers: availableParallelism() + 1,
     // As Node does it: a CommonJS default import is module.exports.
     deps: { interopDefault: false },
     projects: [
