@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openStore } from 'semel/embedded';
 import { expect, test } from 'vitest';
-import { contentIn, scratch, semel, storeIn } from './store-process.harness.ts';
+import { contentIn, scratchPaths, semel, storeIn } from './store-process.harness.ts';
 
 const entries = [
   [['account', 'ada'], 70n],
@@ -10,12 +10,7 @@ const entries = [
 ] as const;
 
 test('semel backup and semel restore make a copy, which is another incarnation', async () => {
-  const directory = scratch();
-  const [store, backup, copy] = ['store', 'backup', 'copy'].map((name) => join(directory, name)) as [
-    string,
-    string,
-    string,
-  ];
+  const { store, backup, copy } = scratchPaths('store', 'backup', 'copy');
   await storeIn(store, entries);
   const written = await semel(['backup', store, backup]);
   expect(written.told).toMatch(/^\d+ bytes, as of 20\d\d-.*Z\n$/);
@@ -33,12 +28,7 @@ test('semel backup and semel restore make a copy, which is another incarnation',
 });
 
 test('semel restore says so where the backup is damaged, and makes no store; semel salvage saves what is whole of it', async () => {
-  const directory = scratch();
-  const [store, backup, copy] = ['store', 'backup', 'copy'].map((name) => join(directory, name)) as [
-    string,
-    string,
-    string,
-  ];
+  const { store, backup, copy } = scratchPaths('store', 'backup', 'copy');
   await storeIn(store, entries);
   await semel(['backup', store, backup]);
   const bytes = readFileSync(join(backup, 'backup'));
@@ -53,12 +43,7 @@ test('semel restore says so where the backup is damaged, and makes no store; sem
 });
 
 test('semel backup and semel restore refuse by name what they cannot do, with 2', async () => {
-  const directory = scratch();
-  const [store, backup, empty] = ['store', 'backup', 'empty'].map((name) => join(directory, name)) as [
-    string,
-    string,
-    string,
-  ];
+  const { directory, store, backup, empty } = scratchPaths('store', 'backup', 'empty');
   await storeIn(store, entries);
   await semel(['backup', store, backup]);
   mkdirSync(empty);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { StoreInspection } from '../../engines/embedded/inspect-store.ts';
 import { openStore } from 'semel/embedded';
 import { expect, test } from 'vitest';
-import { contentIn, scratch, semel, storeIn } from './store-process.harness.ts';
+import { contentIn, scratch, scratchPaths, semel, storeIn } from './store-process.harness.ts';
 
 const log = 'log-000000000001';
 const entries = Array.from({ length: 9 }, (_, index) => [['key', index], `value ${index}`] as const);
@@ -69,12 +69,7 @@ test('semel inspect looks while another process has the store open, and says so'
 });
 
 test('semel salvage saves what is whole, says what is not, leaves the store as it is, and semel import takes it', async () => {
-  const directory = scratch();
-  const [store, file, copy] = ['store', 'salvaged.jsonl', 'copy'].map((name) => join(directory, name)) as [
-    string,
-    string,
-    string,
-  ];
+  const { store, 'salvaged.jsonl': file, copy } = scratchPaths('store', 'salvaged.jsonl', 'copy');
   await storeIn(store, entries);
   damage(store);
   const before = digestOf(store);
@@ -105,12 +100,7 @@ test('semel salvage exits with 0 where nothing is missing', async () => {
 });
 
 test('semel inspect and semel salvage refuse by name what they cannot do, with 2', async () => {
-  const directory = scratch();
-  const [store, empty, file] = ['store', 'empty', 'file'].map((name) => join(directory, name)) as [
-    string,
-    string,
-    string,
-  ];
+  const { directory, store, empty, file } = scratchPaths('store', 'empty', 'file');
   await storeIn(store, entries);
   mkdirSync(empty);
   writeFileSync(file, 'a file');

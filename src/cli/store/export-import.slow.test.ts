@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Key, Value } from 'semel';
 import { openStore } from 'semel/embedded';
 import { expect, test } from 'vitest';
-import { contentIn, scratch, semel, startSemel, storeIn } from './store-process.harness.ts';
+import { contentIn, scratch, scratchPaths, semel, startSemel, storeIn } from './store-process.harness.ts';
 
 const entries: readonly (readonly [Key, Value])[] = [
   [['account', 'ada'], 70n],
@@ -68,12 +68,7 @@ test('semel import leaves no directory when it is interrupted', async () => {
 });
 
 test('semel export and semel import refuse by name what they cannot do, with 2, and change nothing', async () => {
-  const directory = scratch();
-  const [store, empty, file] = ['store', 'empty', 'file'].map((name) => join(directory, name)) as [
-    string,
-    string,
-    string,
-  ];
+  const { directory, store, empty, file } = scratchPaths('store', 'empty', 'file');
   await storeIn(store, entries);
   mkdirSync(empty);
   writeFileSync(file, 'a file');

@@ -36,6 +36,15 @@ export function scratch(): string {
   return directory;
 }
 
+/** A directory of the test's own, and places of these names in it. */
+export function scratchPaths<const Name extends string>(
+  ...names: readonly Name[]
+): Readonly<Record<Name | 'directory', string>> {
+  const directory = scratch();
+  const places = names.map((name) => [name, join(directory, name)] as const);
+  return Object.fromEntries([['directory', directory], ...places]) as Record<Name | 'directory', string>;
+}
+
 export async function storeIn(directory: string, entries: readonly (readonly [Key, Value])[]): Promise<void> {
   const store = await openStore({ directory });
   for (const [key, value] of entries) await store.transact((tx) => tx.set(key, value));
