@@ -5,7 +5,7 @@ import { systemError } from './system-error.ts';
 
 export type DirectoryChange =
   | { readonly kind: 'create'; readonly name: string; readonly content: SimulatedContent }
-  | { readonly kind: 'rename'; readonly from: string; readonly to: string }
+  | { readonly kind: 'rename'; readonly from: string; readonly to: string; readonly content: SimulatedContent }
   | { readonly kind: 'remove'; readonly name: string };
 
 /** Names of files, in two planes as the files are. */
@@ -63,11 +63,10 @@ function applyTo(names: Map<string, SimulatedContent>, change: DirectoryChange):
       names.set(change.name, change.content);
       break;
     case 'rename': {
-      const content = names.get(change.from);
-      // The creation of this name did not survive, so its renaming cannot.
-      if (content === undefined) break;
+      // The creation of this name did not survive, so its renaming cannot; and another file of that name is not the one that was renamed.
+      if (names.get(change.from) !== change.content) break;
       names.delete(change.from);
-      names.set(change.to, content);
+      names.set(change.to, change.content);
       break;
     }
     case 'remove':

@@ -46,6 +46,21 @@ test('SimulatedDisk.crash keeps names only as far as the directory was synced or
   expect([...found].sort()).toEqual(['new', 'new old', 'old renamed', 'renamed']);
 });
 
+test('SimulatedDisk.crash renames the file that was renamed or none, not an earlier one of that name', async () => {
+  for (let seed = 0; seed < 100; seed++) {
+    const disk = new SimulatedDisk({ seed });
+    await disk.create('temporary');
+    await disk.remove('temporary');
+    const file = await disk.create('temporary');
+    file.append(Buffer.from('whole'));
+    await file.sync();
+    await disk.rename('temporary', 'named');
+    const crashed = disk.crash();
+    if (!(await crashed.list()).includes('named')) continue;
+    expect(Buffer.from(await crashed.read('named')).toString(), `seed ${seed}`).toBe('whole');
+  }
+});
+
 test('SimulatedDisk.kill loses nothing, and what was not synced is still at risk', async () => {
   const lost = new Set<number>();
   for (const seed of seeds) {

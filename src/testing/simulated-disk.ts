@@ -145,8 +145,8 @@ export class SimulatedDisk implements Disk {
   }
 
   async rename(from: string, to: string): Promise<void> {
-    this.#directory.find(from);
-    await this.#change('rename', () => this.#directory.apply({ kind: 'rename', from, to }));
+    const content = this.#directory.find(from);
+    await this.#change('rename', () => this.#directory.apply({ kind: 'rename', from, to, content }));
   }
 
   async remove(name: string): Promise<void> {
