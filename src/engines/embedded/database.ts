@@ -4,7 +4,7 @@ import type { Durability, Version } from '../../kv/store.ts';
 import type { World } from '../../kv/world.ts';
 import type { IncarnationEntry, LogEntry, LoggedWrite } from './commit-codec.ts';
 import type { Journal } from './journal.ts';
-import { LockTable } from './lock-table.ts';
+import { LockTable } from '../../kv/locks/lock-table.ts';
 import { type Snapshot, Snapshots } from './snapshots.ts';
 import type { StateFacts } from './state-entries.ts';
 import { VersionedMap } from './versioned-map.ts';

@@ -12,12 +12,12 @@ import {
   type ReadRange,
   type TransactionContext,
 } from './embedded-transaction.ts';
-import { LockOwner } from './lock-claim.ts';
-import { keyTarget } from './lock-target.ts';
+import { LockOwner } from '../../kv/locks/lock-claim.ts';
+import { keyTarget } from '../../kv/locks/lock-target.ts';
 import { none, noted, type Noted } from './noted.ts';
 import type { Snapshot } from './snapshots.ts';
 import type { KeptVersion, NewestVersion } from './versioned-map.ts';
-import { added, type Additions, sumOf, type Write, type WriteBuffer } from './write-buffer.ts';
+import { added, type Additions, sumOf, type Write, type WriteBuffer } from '../../kv/write-buffer.ts';
 
 /**
  * One attempt of a read-write transaction.

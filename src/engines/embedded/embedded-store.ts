@@ -20,7 +20,7 @@ import {
 } from '../../kv/transact.ts';
 import { realWorld, type World } from '../../kv/world.ts';
 import { type BackupFacts, type BackupOptions, writeBackup } from './backup.ts';
-import { Call, Calls } from './calls.ts';
+import { Call, Calls } from '../../kv/calls.ts';
 import { Checkpointer } from './checkpointer.ts';
 import { Database } from './database.ts';
 import type { Disk } from './disk.ts';

@@ -6,11 +6,11 @@ import { requireOneOf } from '../../kv/transact.ts';
 import { encodeKey, type EncodedKey, type EncodedRange, encodeRange } from '../../kv/tuple.ts';
 import { readValue, storeValue, type StoredValue, type Value } from '../../kv/value.ts';
 import { type Database, formatVersion } from './database.ts';
-import type { LockOwner } from './lock-claim.ts';
-import { keyTarget, rangeTarget } from './lock-target.ts';
+import type { LockOwner } from '../../kv/locks/lock-claim.ts';
+import { keyTarget, rangeTarget } from '../../kv/locks/lock-target.ts';
 import { checkedScan, entriesIn, entryOf, ownEntry, valueOf } from './reading.ts';
 import type { KeptVersion } from './versioned-map.ts';
-import { type Additions, checkedAddition, sumOf, type Write, WriteBuffer } from './write-buffer.ts';
+import { type Additions, checkedAddition, sumOf, type Write, WriteBuffer } from '../../kv/write-buffer.ts';
 
 /**
  * What a body holds: a view of its attempt with a buffer of writes. *Open* → *resting* while a nested scope is open, and

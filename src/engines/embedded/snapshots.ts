@@ -1,5 +1,5 @@
 import { SnapshotTooOldError } from '../../kv/errors.ts';
-import { Link } from './ring.ts';
+import { Link } from '../../kv/ring.ts';
 
 /**
  * Which snapshots are in use, oldest first. A snapshot pins the versions that it sees until it is let go, or expires.

@@ -1,16 +1,16 @@
-import { assert } from '../../kv/assert.ts';
-import { requireTimeout } from '../../kv/bound.ts';
+import { assert } from '../assert.ts';
+import { requireTimeout } from '../bound.ts';
 import {
   AbortedError,
   DeadlockError,
   LimitExceededError,
   LockTimeoutError,
   TransactionClosedError,
-} from '../../kv/errors.ts';
-import { limits } from '../../kv/limits.ts';
-import type { LockOptions } from '../../kv/store.ts';
-import { type EncodedKey, rangeContains } from '../../kv/tuple.ts';
-import type { World } from '../../kv/world.ts';
+} from '../errors.ts';
+import { limits } from '../limits.ts';
+import type { LockOptions } from '../store.ts';
+import { type EncodedKey, rangeContains } from '../tuple.ts';
+import type { World } from '../world.ts';
 import { DeadlockSearch } from './deadlock-search.ts';
 import { Claim, ClaimQueue, type LockOwner, type Wait } from './lock-claim.ts';
 import { describeTarget, keyTarget, type LockTarget } from './lock-target.ts';

@@ -1,6 +1,6 @@
-import { describe } from '../../kv/errors.ts';
-import type { LockOptions } from '../../kv/store.ts';
-import { decodeKey, type EncodedKey, type EncodedRange } from '../../kv/tuple.ts';
+import { describe } from '../errors.ts';
+import type { LockOptions } from '../store.ts';
+import { decodeKey, type EncodedKey, type EncodedRange } from '../tuple.ts';
 
 export type LockMode = NonNullable<LockOptions['mode']>;
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { limits } from '../../kv/limits.ts';
-import { storeValue } from '../../kv/value.ts';
+import { limits } from './limits.ts';
+import { storeValue } from './value.ts';
 import { WriteBuffer } from './write-buffer.ts';
 
 const set = (key: string, value: string) => ({ kind: 'set', key, stored: storeValue(value) }) as const;

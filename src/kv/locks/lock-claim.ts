@@ -1,5 +1,5 @@
-import type { DeadlockError } from '../../kv/errors.ts';
-import type { EncodedKey } from '../../kv/tuple.ts';
+import type { DeadlockError } from '../errors.ts';
+import type { EncodedKey } from '../tuple.ts';
 import { covers, type LockMode, type LockTarget, overlap } from './lock-target.ts';
 
 /** One owner's wish for one target: waiting or granted. */

@@ -1,9 +1,9 @@
-import { assert } from '../../kv/assert.ts';
-import { InvalidArgumentError, LimitExceededError } from '../../kv/errors.ts';
-import { limits } from '../../kv/limits.ts';
-import type { AddOutcome, Bounds } from '../../kv/store.ts';
-import { type EncodedKey, type EncodedRange, rangeContains } from '../../kv/tuple.ts';
-import { storeValue, type StoredValue, type Value } from '../../kv/value.ts';
+import { assert } from './assert.ts';
+import { InvalidArgumentError, LimitExceededError } from './errors.ts';
+import { limits } from './limits.ts';
+import type { AddOutcome, Bounds } from './store.ts';
+import { type EncodedKey, type EncodedRange, rangeContains } from './tuple.ts';
+import { storeValue, type StoredValue, type Value } from './value.ts';
 
 /**
  * What a transaction has written and not committed, one write a key. A nested scope's buffer lies over its parent's.

@@ -1,9 +1,9 @@
-import { Bound } from '../../kv/bound.ts';
-import { StoreClosedError } from '../../kv/errors.ts';
-import { limits } from '../../kv/limits.ts';
-import type { CallOptions } from '../../kv/store.ts';
-import type { Attempt } from '../../kv/transact.ts';
-import type { World } from '../../kv/world.ts';
+import { Bound } from './bound.ts';
+import { StoreClosedError } from './errors.ts';
+import { limits } from './limits.ts';
+import type { CallOptions } from './store.ts';
+import type { Attempt } from './transact.ts';
+import type { World } from './world.ts';
 import { Link } from './ring.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { limits } from '../../kv/limits.ts';
-import { realWorld } from '../../kv/world.ts';
-import { encodeKey } from '../../kv/tuple.ts';
+import { limits } from '../limits.ts';
+import { realWorld } from '../world.ts';
+import { encodeKey } from '../tuple.ts';
 import { turn } from '../../testing/manual-world.ts';
 import { LockOwner } from './lock-claim.ts';
 import { LockTable } from './lock-table.ts';
