@@ -64,14 +64,14 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'bounds forgotten with a discarded scope',
-    file: `${engine}/embedded-transaction.ts`,
+    file: 'kv/buffered-transaction.ts',
     line: `inner.#forgetAdditions();`,
     becomes: `void inner;`,
     why: 'what was told to fit need not have',
   },
   {
     name: 'discarded scope leaks its writes',
-    file: `${engine}/embedded-transaction.ts`,
+    file: 'kv/buffered-transaction.ts',
     line: `inner.#forgetAdditions();`,
     becomes: `inner.#buffer.join();`,
     why: 'what was thrown away takes effect',

@@ -1,4 +1,5 @@
-import { LimitExceededError, TransactionClosedError } from '../../kv/errors.ts';
+import { BufferedTransaction, type BufferingContext } from '../../kv/buffered-transaction.ts';
+import { LimitExceededError } from '../../kv/errors.ts';
 import type { Key, Range } from '../../kv/key.ts';
 import { limits } from '../../kv/limits.ts';
 import type { AddOutcome, Bounds, Entry, LockOptions, ScanOptions, Transaction, Version } from '../../kv/store.ts';
@@ -10,54 +11,46 @@ import type { LockOwner } from '../../kv/locks/lock-claim.ts';
 import { keyTarget, rangeTarget } from '../../kv/locks/lock-target.ts';
 import { checkedScan, entriesIn, entryOf, ownEntry, valueOf } from './reading.ts';
 import type { KeptVersion } from './versioned-map.ts';
-import { type Additions, checkedAddition, sumOf, type Write, WriteBuffer } from '../../kv/write-buffer.ts';
+import { checkedAddition, sumOf, type Write, WriteBuffer } from '../../kv/write-buffer.ts';
 
-/**
- * What a body holds: a view of its attempt with a buffer of writes. *Open* → *resting* while a nested scope is open, and
- * back; → *closed* with its scope or its attempt.
- */
-export class EmbeddedTransaction implements Transaction {
+/** What a body holds: a view of its attempt with a buffer of writes. */
+export class EmbeddedTransaction extends BufferedTransaction implements Transaction {
   readonly #attempt: TransactionContext;
   readonly #buffer: WriteBuffer;
-  #state: 'open' | 'resting' | 'closed' = 'open';
 
   constructor(attempt: TransactionContext, buffer = new WriteBuffer()) {
+    super(attempt, buffer);
     this.#attempt = attempt;
     this.#buffer = buffer;
   }
 
-  /** For the commit. @throws TransactionClosedError where a nested scope is still open, whose writes it would miss */
-  takeBuffer(): WriteBuffer {
-    if (this.#state === 'resting') throw new TransactionClosedError('a nested scope of it is still open');
-    return this.#buffer;
-  }
-
-  hasWritten(key: EncodedKey): boolean {
-    return this.#buffer.get(key) !== undefined;
+  // The engine hands out no other kind of transaction than this one.
+  protected override within(buffer: WriteBuffer): this {
+    return new EmbeddedTransaction(this.#attempt, buffer) as this;
   }
 
   get now(): number {
-    this.#requireOpen();
+    this.requireOpen();
     return this.#attempt.now;
   }
 
   get version(): Version {
-    this.#requireOpen();
+    this.requireOpen();
     return formatVersion(this.#attempt.version);
   }
 
   async get(key: Key): Promise<Value | undefined> {
-    this.#requireOpen();
+    this.requireOpen();
     return this.#read(encodeKey(key));
   }
 
   async getMany(keys: readonly Key[]): Promise<readonly (Value | undefined)[]> {
-    this.#requireOpen();
+    this.requireOpen();
     return keys.map(encodeKey).map((key) => this.#read(key));
   }
 
   async getEntry(key: Key): Promise<Entry | undefined> {
-    this.#requireOpen();
+    this.requireOpen();
     const encoded = encodeKey(key);
     const write = this.#buffer.get(encoded);
     if (write === undefined) return entryOf(encoded, this.#attempt.read(encoded));
@@ -66,7 +59,7 @@ export class EmbeddedTransaction implements Transaction {
   }
 
   async *scan(range: Range, options: ScanOptions = {}): AsyncGenerator<Entry> {
-    this.#requireOpen();
+    this.requireOpen();
     const { limit, reverse } = checkedScan(options);
     const whole = encodeRange(range);
     const view = this.#attempt.pinView();
@@ -78,7 +71,7 @@ export class EmbeddedTransaction implements Transaction {
         else read.end = `${key}\0`;
         if (entry === undefined) continue;
         yield entry;
-        this.#requireOpen();
+        this.requireOpen();
         view.requireFresh();
         if (++count === limit) return;
       }
@@ -89,18 +82,8 @@ export class EmbeddedTransaction implements Transaction {
     }
   }
 
-  set(key: Key, value: Value): void {
-    this.#requireOpen();
-    this.#replace({ kind: 'set', key: encodeKey(key), stored: storeValue(value) });
-  }
-
-  delete(key: Key): void {
-    this.#requireOpen();
-    this.#replace({ kind: 'deleted', key: encodeKey(key), stored: undefined });
-  }
-
   async add(key: Key, amount: number | bigint, bounds: Bounds = {}): Promise<AddOutcome> {
-    this.#requireOpen();
+    this.requireOpen();
     const encoded = encodeKey(key);
     const addition = checkedAddition(amount, bounds);
     const write = this.#buffer.get(encoded);
@@ -124,51 +107,16 @@ export class EmbeddedTransaction implements Transaction {
   }
 
   async lock(target: Key | Range, options: LockOptions = {}): Promise<void> {
-    this.#requireOpen();
+    this.requireOpen();
     if (options.mode !== undefined) requireOneOf('mode', options.mode, ['shared', 'exclusive']);
-    const { database, owner } = this.#attempt;
+    const { database, owner } = this.attempt;
     const claimed = isKey(target) ? keyTarget(encodeKey(target)) : rangeTarget(encodeRange(target));
     await database.locks.acquire(owner, [claimed], options);
   }
 
   async prepare(): Promise<void> {
-    this.#requireOpen();
-    await this.#attempt.prepare(this.#buffer);
-  }
-
-  async nest<T>(body: (tx: this) => T | Promise<T>): Promise<T> {
-    this.#requireOpen();
-    const inner = new EmbeddedTransaction(this.#attempt, new WriteBuffer(this.#buffer));
-    this.#state = 'resting';
-    try {
-      // The engine hands out no other kind of transaction than this one.
-      const result = await body(inner as this);
-      inner.takeBuffer().join();
-      return result;
-    } catch (error) {
-      inner.#forgetAdditions();
-      throw error;
-    } finally {
-      inner.#state = 'closed';
-      // Its own scope may have ended meanwhile, if nobody waited for this one.
-      if (this.#state === 'resting') this.#state = 'open';
-    }
-  }
-
-  /** A write that takes the place of additions. That they fitted was told, so it must hold although they are gone. */
-  #replace(write: Write): void {
-    const before = this.#buffer.put(write);
-    if (before?.kind === 'added') this.#attempt.registerBounds(before);
-  }
-
-  #forgetAdditions(): void {
-    for (const write of this.#buffer.own()) if (write.kind === 'added') this.#attempt.registerBounds(write);
-  }
-
-  #requireOpen(): void {
-    if (!this.#attempt.running) throw new TransactionClosedError('its attempt has ended');
-    if (this.#state === 'closed') throw new TransactionClosedError('its nested scope has ended');
-    if (this.#state === 'resting') throw new TransactionClosedError('a nested scope of it is open');
+    this.requireOpen();
+    await this.#attempt.prepare(this.buffer);
   }
 
   #read(key: EncodedKey): Value | undefined {
@@ -229,10 +177,9 @@ export class EmbeddedTransaction implements Transaction {
 }
 
 /** What a transaction needs of its attempt. */
-export interface TransactionContext {
+export interface TransactionContext extends BufferingContext {
   readonly database: Database;
   readonly owner: LockOwner;
-  readonly running: boolean;
   readonly now: number;
   readonly version: number;
   /** Where a scan looks: at a sequence, one throughout. Held until released or the attempt ends. */
@@ -243,8 +190,6 @@ export interface TransactionContext {
   read(key: EncodedKey): KeptVersion | undefined;
   /** The caller moves the range's ends as it reads on. */
   registerScan(range: ReadRange): void;
-  /** What was told to fit, and is not among the writes any more. */
-  registerBounds(told: Additions): void;
   /** Locks what a commit of these writes would have to wait for. */
   prepare(buffer: WriteBuffer): Promise<void>;
   /** The attempt cannot commit any more, since this key changed; another attempt can. */
