@@ -245,6 +245,7 @@ describe('/metrics', () => {
             { ...bounds, attemptsMax: 1 },
           );
         return {
+          isRemote: store.isRemote,
           transact: interfered,
           read: store.read.bind(store),
           status: () => store.status(),

@@ -6,6 +6,7 @@ import { operationOfRecordKey, PassingTransaction } from './passing-transaction.
 /** A store that does what the one behind it does, and passes the points of the switch within the transactions of operations. */
 export function killingStore(store: EmbeddedStore, killSwitch: KillSwitch): EmbeddedStore {
   return {
+    isRemote: store.isRemote,
     transact: (body, options) => store.transact((tx) => body(new KillingTransaction(tx, killSwitch)), options),
     read: (body, options) => store.read(body, options),
     status: () => store.status(),

@@ -62,6 +62,10 @@ export abstract class PassingTransaction implements Transaction {
     return this.inner.lock(target, options);
   }
 
+  lockIfAbsent(key: Key, options?: Omit<LockOptions, 'mode'>): Promise<boolean> {
+    return this.inner.lockIfAbsent(key, options);
+  }
+
   prepare(): Promise<void> {
     return this.inner.prepare();
   }

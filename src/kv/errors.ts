@@ -19,6 +19,8 @@ export type ErrorCode =
   | 'commit-unknown'
   | 'conflict'
   | 'damaged'
+  | 'database-refused'
+  | 'database-unavailable'
   | 'deadline-exceeded'
   | 'deadlock'
   | 'directory-locked'

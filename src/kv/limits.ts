@@ -3,8 +3,11 @@
  * number that still keeps a transaction short beside its neighbours.
  */
 export const limits = Object.freeze({
-  /** Encoded bytes of a key: room for a 1,024-byte user string with its layer's prefix, whichever bytes it has. */
-  keyBytesMax: 4_096,
+  /**
+   * Encoded bytes of a key: room for a 1,024-byte user string with its layer's prefix, whichever bytes it has, and no more
+   * than PostgreSQL's B-tree holds, which is a third of a page.
+   */
+  keyBytesMax: 2_560,
   /** Encoded bytes of a value. Larger things belong in a blob store, with a reference here. */
   valueBytesMax: 1_048_576,
   /** Levels of arrays and objects inside a value. */

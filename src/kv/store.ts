@@ -38,6 +38,12 @@ export interface Transaction extends ReadTransaction {
   /** Holds a key or a range until the attempt ends. Taken before the first read, it precedes the snapshot. */
   lock(target: Key | Range, options?: LockOptions): Promise<void>;
   /**
+   * Locks a key exclusively if it holds nothing, and answers whether it did; where the store is in another process, in one
+   * round trip with what the next `get` of the key answers. What is committed counts, not what this transaction sees. For who
+   * wants to be the only one to write what is missing, and has no need to wait for what is there.
+   */
+  lockIfAbsent(key: Key, options?: Omit<LockOptions, 'mode'>): Promise<boolean>;
+  /**
    * Locks what it has written, and so waits for whatever the commit would have to wait for; the commit then follows at
    * once. For who must know, before the commit, when it will have been.
    */
@@ -50,6 +56,8 @@ export interface Transaction extends ReadTransaction {
 }
 
 export interface Store<Tx extends Transaction = Transaction> {
+  /** Whether each read is a round trip to another process: who is about to write then spares reading in vain. */
+  readonly isRemote: boolean;
   /**
    * Runs `body` in a transaction and commits it. `body` may run more than once: a conflict or a deadlock re-runs it.
    * Whatever leaves here, a value or an error, rests on durable data only, unless `durability` is `visible`.

@@ -23,6 +23,14 @@ export interface Engine<Tx extends Transaction> {
 
 export type RetryableFault = ConflictError | DeadlockError;
 
+/** The body asked for the time before it had a snapshot. It runs again on one that was taken first; that is no attempt more. */
+export class EarlyClockError extends ConflictError {
+  constructor() {
+    super([]);
+    this.message = 'the time was asked for before the first read; the body runs again';
+  }
+}
+
 export interface AttemptOptions {
   readonly isolation: Isolation;
   readonly label: string | undefined;
@@ -76,7 +84,7 @@ export async function transact<Tx extends Transaction, T>(
   try {
     let age: number | undefined;
     let collided: readonly LockFirst[] = [];
-    for (let number = 1; ; number++) {
+    for (let number = 1; ; ) {
       const attempt = engine.begin({ isolation, label, durability, age });
       age = attempt.age;
       let fault: RetryableFault;
@@ -89,13 +97,14 @@ export async function transact<Tx extends Transaction, T>(
       } catch (error) {
         fault = await retryable(attempt, error, bound);
       }
+      if (fault instanceof EarlyClockError) continue;
       if (number >= attemptsMax) {
         await bound.race(attempt.settled());
         throw fault;
       }
       engine.onRetry?.(fault);
       collided = fault instanceof ConflictError ? locksFirst(attempt, fault.keys) : [];
-      await bound.race(pause(engine.world, number));
+      await bound.race(pause(engine.world, number++));
     }
   } finally {
     bound.close();
@@ -109,7 +118,7 @@ export const durabilities: readonly Durability[] = ['durable', 'visible'];
 async function retryable(attempt: Attempt<unknown>, error: unknown, bound: Bound): Promise<RetryableFault> {
   if (attempt.installed) {
     const reason =
-      error === bound.fault ? 'the caller stopped waiting during the sync' : 'the disk failed during the commit';
+      error === bound.fault ? 'the caller stopped waiting during the commit' : 'what keeps the store failed during the commit';
     throw new CommitUnknownError(reason, { cause: error });
   }
   attempt.abandon(bound.fault);

@@ -241,7 +241,8 @@ class StoreOperations<Tx extends Transaction> implements Operations<Tx> {
    * takes no more writes. `undefined` decides nothing; the claim looks again.
    */
   async #recall(identity: Identity, options: RunOptions): Promise<Outcome | undefined> {
-    if (this.#table.find(identity) !== undefined) return undefined;
+    // There the claim finds the record in its one round trip, so a read before would be one more.
+    if (this.#store.isRemote || this.#table.find(identity) !== undefined) return undefined;
     const { policy, deadlineMs } = this.#settings;
     const { deadlineMs: timeoutMs = deadlineMs, signal } = options;
     try {

@@ -149,6 +149,7 @@ function entries(): Promise<number> {
 function failingOnce(inner: Store, fault: Error): Store {
   let failed = false;
   return {
+    isRemote: inner.isRemote,
     transact: (body, options) => {
       if (failed) return inner.transact(body, options);
       failed = true;

@@ -6,6 +6,7 @@ import { operationOfRecordKey } from '../passing-transaction.ts';
 /** Wrong on purpose: a replay has a space more at its end than the answer had. Replays are read outside of the claim. */
 function sloppyReads(store: EmbeddedStore): EmbeddedStore {
   return {
+    isRemote: store.isRemote,
     transact: (body, options) => store.transact(body, options),
     read: (body, options) => store.read((tx) => body(sloppy(tx)), options),
     status: () => store.status(),

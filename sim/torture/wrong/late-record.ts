@@ -26,6 +26,7 @@ runChild({ spoilStore: recordLater });
 
 function recordLater(store: EmbeddedStore): EmbeddedStore {
   return {
+    isRemote: store.isRemote,
     async transact(body, options) {
       const records: [Key, Value][] = [];
       const result = await store.transact((tx) => {

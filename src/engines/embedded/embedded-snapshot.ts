@@ -4,7 +4,8 @@ import type { Durability, Entry, ReadTransaction, ScanOptions } from '../../kv/s
 import { encodeKey, encodeRange } from '../../kv/tuple.ts';
 import type { Value } from '../../kv/value.ts';
 import type { Database } from './database.ts';
-import { checkedScan, entriesIn, entryOf, valueOf } from './reading.ts';
+import { checkedScan } from '../../kv/reading.ts';
+import { entriesIn, entryOf, valueOf } from './reading.ts';
 import type { Snapshot } from './snapshots.ts';
 
 /** A read-only transaction: the newest durable state, or the newest of all, as it was when it began. It conflicts with nothing. */

@@ -189,6 +189,7 @@ interface OnDisk {
 }
 
 class OpenedStore implements EmbeddedStore {
+  readonly isRemote = false;
   readonly #database: Database;
   readonly #calls = new Calls();
   readonly #onRetry: (fault: RetryableFault) => void;

@@ -8,8 +8,9 @@ import { encodeKey, type EncodedKey, type EncodedRange, encodeRange } from '../.
 import { readValue, storeValue, type StoredValue, type Value } from '../../kv/value.ts';
 import { type Database, formatVersion } from './database.ts';
 import type { LockOwner } from '../../kv/locks/lock-claim.ts';
-import { keyTarget, rangeTarget } from '../../kv/locks/lock-target.ts';
-import { checkedScan, entriesIn, entryOf, ownEntry, valueOf } from './reading.ts';
+import { keyTarget, lockTarget } from '../../kv/locks/lock-target.ts';
+import { checkedScan, ownEntry } from '../../kv/reading.ts';
+import { entriesIn, entryOf, valueOf } from './reading.ts';
 import type { KeptVersion } from './versioned-map.ts';
 import { checkedAddition, sumOf, type Write, WriteBuffer } from '../../kv/write-buffer.ts';
 
@@ -109,14 +110,23 @@ export class EmbeddedTransaction extends BufferedTransaction implements Transact
   async lock(target: Key | Range, options: LockOptions = {}): Promise<void> {
     this.requireOpen();
     if (options.mode !== undefined) requireOneOf('mode', options.mode, ['shared', 'exclusive']);
-    const { database, owner } = this.attempt;
-    const claimed = isKey(target) ? keyTarget(encodeKey(target)) : rangeTarget(encodeRange(target));
-    await database.locks.acquire(owner, [claimed], options);
+    const { database, owner } = this.#attempt;
+    await database.locks.acquire(owner, [lockTarget(target)], options);
+  }
+
+  async lockIfAbsent(key: Key, options: Omit<LockOptions, 'mode'> = {}): Promise<boolean> {
+    this.requireOpen();
+    const { database, owner } = this.#attempt;
+    const encoded = encodeKey(key);
+    // Not by a read, which would take the snapshot before the wait.
+    if (database.map.newest(encoded)?.value !== undefined) return false;
+    await database.locks.acquire(owner, [keyTarget(encoded)], options);
+    return true;
   }
 
   async prepare(): Promise<void> {
     this.requireOpen();
-    await this.#attempt.prepare(this.buffer);
+    await this.#attempt.prepare(this.#buffer);
   }
 
   #read(key: EncodedKey): Value | undefined {
@@ -211,7 +221,3 @@ export interface ReadRange extends EncodedRange {
 
 /** No encoded key begins with 0xFF. */
 const afterEveryKey = '\xff';
-
-function isKey(target: Key | Range): target is Key {
-  return Array.isArray(target);
-}

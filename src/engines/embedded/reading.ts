@@ -1,7 +1,6 @@
-import { InvalidArgumentError } from '../../kv/errors.ts';
-import type { Entry, ScanOptions } from '../../kv/store.ts';
+import type { Entry } from '../../kv/store.ts';
 import { decodeKey, type EncodedKey, type EncodedRange } from '../../kv/tuple.ts';
-import { readValue, type StoredValue, type Value } from '../../kv/value.ts';
+import { readValue, type Value } from '../../kv/value.ts';
 import { formatVersion } from './database.ts';
 import type { KeptVersion, VersionedMap } from './versioned-map.ts';
 
@@ -14,19 +13,6 @@ export function entryOf(key: EncodedKey, version: KeptVersion | undefined): Entr
   const value = valueOf(version);
   if (version === undefined || value === undefined) return undefined;
   return Object.freeze({ key: decodeKey(key), value, version: formatVersion(version.version) });
-}
-
-/** An entry that its own transaction wrote. */
-export function ownEntry(key: EncodedKey, stored: StoredValue): Entry {
-  return Object.freeze({ key: decodeKey(key), value: readValue(stored), version: undefined });
-}
-
-/** @throws InvalidArgumentError */
-export function checkedScan({ limit = Infinity, reverse = false }: ScanOptions): Required<ScanOptions> {
-  if (limit !== Infinity && (!Number.isSafeInteger(limit) || limit < 1)) {
-    throw new InvalidArgumentError('limit', limit, 'a whole number from 1');
-  }
-  return { limit, reverse };
 }
 
 /** A scan that stops soon should not fetch much; one that goes on should not often have to find its place again. */

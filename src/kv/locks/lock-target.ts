@@ -1,12 +1,22 @@
 import { describe } from '../errors.ts';
 import type { LockOptions } from '../store.ts';
-import { decodeKey, type EncodedKey, type EncodedRange } from '../tuple.ts';
+import type { Key, Range } from '../key.ts';
+import { decodeKey, encodeKey, type EncodedKey, type EncodedRange, encodeRange } from '../tuple.ts';
 
 export type LockMode = NonNullable<LockOptions['mode']>;
 
 /** A range; for a single key the range that holds it alone, and the key. */
 export interface LockTarget extends EncodedRange {
   readonly key: EncodedKey | undefined;
+}
+
+/** @throws InvalidArgumentError, LimitExceededError (keyBytesMax) */
+export function lockTarget(target: Key | Range): LockTarget {
+  return isKey(target) ? keyTarget(encodeKey(target)) : rangeTarget(encodeRange(target));
+}
+
+function isKey(target: Key | Range): target is Key {
+  return Array.isArray(target);
 }
 
 export function keyTarget(key: EncodedKey): LockTarget {

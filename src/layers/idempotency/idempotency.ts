@@ -132,8 +132,15 @@ interface Won {
  */
 export async function claim(tx: Transaction, identity: Identity, options: ClaimOptions): Promise<ClaimAnswer> {
   checkIdentity(identity);
-  const record = await readLocked(tx, identity, options);
-  const answer = answerFrom(record, identity, options.policy, tx.now);
+  const { policy, lockTimeoutMs } = options;
+  const isLocked = await tx.lockIfAbsent(recordKey(identity), bounds(lockTimeoutMs));
+  let record = await readRecord(tx, identity);
+  let answer = record && answerFrom(record, identity, policy, tx.now);
+  if (answer === undefined && !isLocked) {
+    // Past, or to be executed again: who writes it has to be alone with it.
+    record = await readLocked(tx, identity, options);
+    answer = answerFrom(record, identity, policy, tx.now);
+  }
   return answer ?? { state: 'absent', claim: give(tx, identity, options, record) };
 }
 
@@ -204,8 +211,12 @@ async function readLocked(
   name: OperationName,
   { lockTimeoutMs }: ClaimOptions,
 ): Promise<IdempotencyRecord | undefined> {
-  await tx.lock(recordKey(name), lockTimeoutMs === undefined ? {} : { timeoutMs: lockTimeoutMs });
+  await tx.lock(recordKey(name), bounds(lockTimeoutMs));
   return readRecord(tx, name);
+}
+
+function bounds(lockTimeoutMs: number | undefined): { readonly timeoutMs?: number } {
+  return lockTimeoutMs === undefined ? {} : { timeoutMs: lockTimeoutMs };
 }
 
 function answerFrom(

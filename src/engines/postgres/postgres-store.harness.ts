@@ -1,0 +1,48 @@
+import pg from 'pg';
+import { afterAll, beforeAll, onTestFinished } from 'vitest';
+import { openStore, type PostgresOptions, type PostgresStore } from 'semel/postgres';
+import { type PostgresServer, startPostgres } from '../../check/effects/sql/postgres-server.harness.ts';
+
+export interface TestDatabase {
+  /** A store in a schema of its own; another one in the same schema where that is named. */
+  readonly open: (options?: Omit<PostgresOptions, 'url'>) => Promise<PostgresStore>;
+  readonly server: () => PostgresServer;
+  readonly newSchema: () => Promise<string>;
+}
+
+/** One server for a test file. */
+export function testDatabase(): TestDatabase {
+  let server: PostgresServer | undefined;
+  let admin: pg.Client | undefined;
+  let schemas = 0;
+  beforeAll(async () => {
+    server = await startPostgres();
+    admin = new pg.Client({ connectionString: server.url });
+    await admin.connect();
+  });
+  afterAll(async () => {
+    await admin?.end();
+    await server?.stop();
+  });
+  const running = (): PostgresServer => {
+    if (server === undefined) throw new Error('the server is started before the tests');
+    return server;
+  };
+  const newSchema = async (): Promise<string> => {
+    const schema = `test_${++schemas}`;
+    await admin?.query(`CREATE SCHEMA ${schema};
+      CREATE TABLE ${schema}.kv (key bytea PRIMARY KEY, value bytea NOT NULL, version uuid NOT NULL);
+      CREATE TABLE ${schema}.lock_gate ()`);
+    return schema;
+  };
+  return {
+    server: running,
+    newSchema,
+    async open(options = {}) {
+      const schema = options.schema ?? (await newSchema());
+      const store = await openStore(options.pool ? { ...options, schema } : { url: running().url, ...options, schema });
+      onTestFinished(() => store.close());
+      return store;
+    },
+  };
+}

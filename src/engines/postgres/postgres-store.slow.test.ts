@@ -1,0 +1,8 @@
+import { storeContract } from 'semel/testing';
+import { testDatabase } from './postgres-store.harness.ts';
+
+const database = testDatabase();
+
+storeContract('PostgreSQL', (world) => database.open({ connectionsMax: 20, ...(world && { world }) }), {
+  injectedWorld: false,
+});

@@ -1,0 +1,186 @@
+import pg, { type Pool } from 'pg';
+import { Bound, requireTimeout } from '../../kv/bound.ts';
+import { Call, Calls } from '../../kv/calls.ts';
+import { InvalidArgumentError } from '../../kv/errors.ts';
+import type { CallOptions, Durability, ReadOptions, ReadTransaction, Store, TransactOptions } from '../../kv/store.ts';
+import { tell } from '../../kv/tell.ts';
+import {
+  type AttemptOptions,
+  durabilities,
+  EarlyClockError,
+  type Engine,
+  requireOneOf,
+  type RetryableFault,
+  transact,
+} from '../../kv/transact.ts';
+import { realWorld, type World } from '../../kv/world.ts';
+import { PostgresAttempt } from './postgres-attempt.ts';
+import { PostgresDatabase } from './postgres-database.ts';
+import { SnapshotReading } from './postgres-snapshot.ts';
+import type { PostgresTransaction } from './postgres-transaction.ts';
+
+export interface PostgresOptions {
+  /** Where the database is, as `postgres://user:password@host:port/database`. The store then has a pool of its own. */
+  readonly url?: string;
+  /**
+   * A pool of the caller's, who also ends it. Made with `pipeline: true` (pg 8.23 and later) statements travel together; without, each is
+   * a round trip of its own.
+   */
+  readonly pool?: Pool;
+  /** Where the tables are. Default `semel`. */
+  readonly schema?: string;
+  /** Connections of the store's own pool. Default 10. */
+  readonly connectionsMax?: number;
+  /** How long a connection is waited for, in milliseconds. Default 10 s. */
+  readonly connectTimeoutMs?: number;
+  /** How long a transaction may do nothing before PostgreSQL ends it, and frees what it holds. Default 60 s. */
+  readonly idleInTransactionMs?: number;
+  /** Whether answers rest on what is on the server's disk, where a call does not say so itself. Default `durable`. */
+  readonly durability?: Durability;
+  readonly world?: World;
+  /** Facts for metrics. What it throws, or rejects with, is dropped. */
+  readonly onEvent?: (event: PostgresEvent) => void;
+}
+
+/** What happened in a store, in numbers: never a key, never a value. */
+export type PostgresEvent = { readonly type: 'retried'; readonly fault: RetryableFault['code'] };
+
+export type PostgresStore = Store<PostgresTransaction>;
+
+const defaults = Object.freeze({
+  schema: 'semel',
+  connectionsMax: 10,
+  connectTimeoutMs: 10_000,
+  /** Longer than any deadline that a request should have: who is silent for longer has vanished. */
+  idleInTransactionMs: 60_000,
+});
+
+/**
+ * Opens a store in a PostgreSQL database, whose schema `migrate` has made. Any number of processes may have it open.
+ *
+ * @throws InvalidArgumentError, DatabaseUnavailableError, DatabaseRefusedError
+ */
+export async function openStore(options: PostgresOptions): Promise<PostgresStore> {
+  requireOptions(options);
+  const { world = realWorld, schema = defaults.schema, durability = 'durable' } = options;
+  const { idleInTransactionMs = defaults.idleInTransactionMs } = options;
+  const pool = options.pool ?? ownPool(options);
+  const database = new PostgresDatabase(pool, world, { schema, durability, idleInTransactionMs });
+  return new OpenedStore(database, options);
+}
+
+/** @throws InvalidArgumentError */
+function requireOptions(options: PostgresOptions): void {
+  if ((options.pool === undefined) === (options.url === undefined)) {
+    throw new InvalidArgumentError('url', options.url, 'either a url or a pool');
+  }
+  if (options.durability !== undefined) requireOneOf('durability', options.durability, durabilities);
+  for (const field of ['connectTimeoutMs', 'idleInTransactionMs'] as const) requireTimeout(field, options[field]);
+}
+
+function ownPool({ url, connectionsMax, connectTimeoutMs }: PostgresOptions): Pool {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: connectionsMax ?? defaults.connectionsMax,
+    connectionTimeoutMillis: connectTimeoutMs ?? defaults.connectTimeoutMs,
+    pipeline: true,
+    keepAlive: true,
+  });
+  // A connection that breaks while nobody uses it: the pool has dropped it already.
+  pool.on('error', () => undefined);
+  return pool;
+}
+
+class OpenedStore implements PostgresStore {
+  readonly isRemote = true;
+  readonly #database: PostgresDatabase;
+  readonly #calls = new Calls();
+  readonly #onRetry: (fault: RetryableFault) => void;
+  readonly #ownsPool: boolean;
+  #closed: Promise<void> | undefined;
+
+  constructor(database: PostgresDatabase, { onEvent, pool }: PostgresOptions) {
+    this.#database = database;
+    this.#ownsPool = pool === undefined;
+    this.#onRetry = (fault) => tell(onEvent, { type: 'retried', fault: fault.code });
+  }
+
+  transact<T>(body: (tx: PostgresTransaction) => T | Promise<T>, options?: TransactOptions): Promise<T> {
+    return this.#calls.run(new TransactCall(this.#database, this.#calls, this.#onRetry), (call) =>
+      transact(call, call.within(body), options),
+    );
+  }
+
+  read<T>(body: (tx: ReadTransaction) => T | Promise<T>, options: ReadOptions = {}): Promise<T> {
+    return this.#calls.run(new Call(), async () => {
+      if (options.durability !== undefined) requireOneOf('durability', options.durability, durabilities);
+      const bound = new Bound(this.#database.world, options);
+      try {
+        return await this.#read(body, bound, false);
+      } catch (error) {
+        if (!(error instanceof EarlyClockError)) throw error;
+        return await this.#read(body, bound, true);
+      } finally {
+        bound.close();
+      }
+    });
+  }
+
+  async #read<T>(body: (tx: ReadTransaction) => T | Promise<T>, bound: Bound, isEarly: boolean): Promise<T> {
+    const reading = new SnapshotReading(this.#database);
+    try {
+      if (isEarly) await bound.race(reading.takeSnapshot());
+      return await bound.race(body(reading.tx));
+    } finally {
+      reading.close(bound.fault !== undefined);
+    }
+  }
+
+  async close(options?: CallOptions): Promise<void> {
+    requireTimeout('timeoutMs', options?.timeoutMs);
+    this.#closed ??= this.#close(options);
+    return this.#closed;
+  }
+
+  async #close(options: CallOptions | undefined): Promise<void> {
+    await this.#calls.close(this.#database.world, options);
+    if (this.#ownsPool) await this.#database.pool.end();
+  }
+}
+
+/** One call of `transact`, as the engine that it is given. */
+class TransactCall extends Call implements Engine<PostgresTransaction> {
+  readonly #database: PostgresDatabase;
+  readonly #calls: Calls;
+  readonly onRetry: (fault: RetryableFault) => void;
+  /** Whether a body of it has asked for the time before its first read. */
+  #snapshotFirst = false;
+
+  constructor(database: PostgresDatabase, calls: Calls, onRetry: (fault: RetryableFault) => void) {
+    super();
+    this.#database = database;
+    this.#calls = calls;
+    this.onRetry = onRetry;
+  }
+
+  get world(): World {
+    return this.#database.world;
+  }
+
+  begin(options: AttemptOptions): PostgresAttempt {
+    this.#calls.requireOpen();
+    const attempt = new PostgresAttempt(this.#database, options, () => (this.#snapshotFirst = true));
+    this.attempt = attempt;
+    this.#running = attempt;
+    return attempt;
+  }
+
+  #running: PostgresAttempt | undefined;
+
+  within<T>(body: (tx: PostgresTransaction) => T | Promise<T>): (tx: PostgresTransaction) => T | Promise<T> {
+    return async (tx) => {
+      if (this.#snapshotFirst) await this.#running?.takeSnapshot();
+      return body(tx);
+    };
+  }
+}

@@ -1,0 +1,4 @@
+/** The door `semel/postgres`. */
+export { openStore, type PostgresEvent, type PostgresOptions, type PostgresStore } from './postgres-store.ts';
+export type { PostgresTransaction, SqlResult } from './postgres-transaction.ts';
+export { DatabaseRefusedError, DatabaseUnavailableError } from './database-errors.ts';
