@@ -84,7 +84,7 @@ export async function transact<Tx extends Transaction, T>(
   try {
     let age: number | undefined;
     let collided: readonly LockFirst[] = [];
-    for (let number = 1; ; ) {
+    for (let number = 1; ;) {
       const attempt = engine.begin({ isolation, label, durability, age });
       age = attempt.age;
       let fault: RetryableFault;
@@ -118,7 +118,9 @@ export const durabilities: readonly Durability[] = ['durable', 'visible'];
 async function retryable(attempt: Attempt<unknown>, error: unknown, bound: Bound): Promise<RetryableFault> {
   if (attempt.installed) {
     const reason =
-      error === bound.fault ? 'the caller stopped waiting during the commit' : 'what keeps the store failed during the commit';
+      error === bound.fault
+        ? 'the caller stopped waiting during the commit'
+        : 'what keeps the store failed during the commit';
     throw new CommitUnknownError(reason, { cause: error });
   }
   attempt.abandon(bound.fault);

@@ -40,12 +40,12 @@ export function storeContract(
     scanContract(openForTest);
     readContract(openForTest);
     transactContract(openForTest);
-    isolationContract(openForTest);
+    isolationContract(openForTest, supports);
     clockContract(openForTest, supports);
-    additionContract(openForTest);
-    lockContract(openForTest);
+    additionContract(openForTest, supports);
+    lockContract(openForTest, supports);
     lockEndContract(openForTest, supports);
-    deadlockContract(openForTest);
+    deadlockContract(openForTest, supports);
     nestContract(openForTest);
     limitContract(openForTest, supports);
   });

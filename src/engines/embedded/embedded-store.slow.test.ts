@@ -14,7 +14,13 @@ async function temporaryDirectory(): Promise<string> {
 storeContract(
   'the embedded engine in a directory',
   async (world) => openStore({ directory: await temporaryDirectory(), ...(world && { world }) }),
-  { injectedWorld: true },
+  {
+    injectedWorld: true,
+    exactConflicts: true,
+    commutingAdditions: true,
+    exactRangeLocks: true,
+    waitingCommits: true,
+  },
 );
 
 // A log entry of a thousand such values is larger than a group may be: the log could not be written anew, ever.

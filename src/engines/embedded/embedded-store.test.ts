@@ -5,6 +5,10 @@ import { clockContract } from '../../testing/store-contract/clock-contract.ts';
 
 storeContract('the embedded engine in memory', (world) => openStore({ ...(world && { world }) }), {
   injectedWorld: true,
+  exactConflicts: true,
+  commutingAdditions: true,
+  exactRangeLocks: true,
+  waitingCommits: true,
 });
 
 // The suite as it is for engines that take no world from outside.

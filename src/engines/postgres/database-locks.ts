@@ -84,7 +84,7 @@ export class DatabaseLocks {
   /** What was locked inside a savepoint is freed when that is rolled back, but locks are held until the attempt ends. */
   retake(session: Session, from: number): void {
     for (const { text, values } of this.#taken.slice(from)) {
-      session.query(text, values).then(
+      session.query<{ granted?: boolean }>(text, values).then(
         ({ rows }) => rows[0]?.granted === false && this.#attempt.lostLock(),
         () => undefined,
       );
@@ -131,12 +131,16 @@ export class DatabaseLocks {
         // the key is still absent is made sure of by the write that creates it.
         const looking = wish.ifAbsent ? session.query(sql.get, [[keyBytes(key)]]) : undefined;
         looking?.catch(() => undefined);
-        session.query(`${database.begin(this.#attempt.isolation)}; ${sql.gate(intention(wish.mode))}`).catch(() => undefined);
+        const beginning = session.query(
+          `${database.begin(this.#attempt.isolation)}; ${sql.gate(intention(wish.mode))} NOWAIT`,
+        );
+        beginning.catch(() => undefined);
         const trying = session.query(wish.mode === 'exclusive' ? sql.tryLock : sql.tryLockShared, [
           lockNumber(database.schema, key),
         ]);
         trying.catch(() => undefined);
         const [row] = ((await looking)?.rows ?? []) as StoredRow[];
+        await beginning;
         const [{ granted, now }] = (await trying).rows as [{ granted: boolean; now: number }];
         if (row !== undefined) answer = 'present';
         else if (granted) answer = 'granted';
@@ -147,6 +151,8 @@ export class DatabaseLocks {
         if (bound.fault !== undefined) throw bound.fault;
       } catch (error) {
         session.rollback();
+        // A range is locked.
+        if (sqlStateOf(error) === lockNotAvailable) return undefined;
         throw await this.#attempt.failed(error);
       }
       if (answer === 'granted') return session;
@@ -175,7 +181,10 @@ export class DatabaseLocks {
       this.#taken.push({ text: sql.gate(this.#gate) });
     }
     this.#keys.set(key, mode);
-    this.#taken.push({ text: mode === 'exclusive' ? sql.tryLock : sql.tryLockShared, values: [lockNumber(schema, key)] });
+    this.#taken.push({
+      text: mode === 'exclusive' ? sql.tryLock : sql.tryLockShared,
+      values: [lockNumber(schema, key)],
+    });
   }
 
   async #lockGate(wish: Wish, mode: GateMode): Promise<true> {
@@ -225,4 +234,3 @@ function intention(mode: LockMode): GateMode {
 /** A holder elsewhere takes a few milliseconds most often; one that takes seconds should not be asked a thousand times. */
 const pauseMsFirst = 2;
 const pauseMsMax = 50;
-

@@ -93,6 +93,7 @@ async function settle(
   const answers = await Promise.allSettled([...sent, commit]);
   const faults = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason as unknown] : []));
   const fault = faults.find((each) => sqlStateOf(each) !== failedTransaction) ?? faults[0];
+  // oxlint-disable-next-line only-throw-error -- whatever pg rejected with
   if (fault !== undefined) throw fault;
   const { command } = await commit;
   if (command === 'COMMIT') return;

@@ -14,8 +14,9 @@ import type { PostgresDatabase } from './postgres-database.ts';
 import { PostgresTransaction, type Savepoint, type TransactionContext } from './postgres-transaction.ts';
 import { keyBytes, type StoredRow } from './row.ts';
 import { RowReader, type RowSource } from './row-reader.ts';
-import { Session } from './session.ts';
+import type { Session } from './session.ts';
 import { deadlockDetected, isConflict, isConnectionLost, sqlStateOf, toldOf } from './sql-state.ts';
+import type { Clock } from './statements.ts';
 
 /**
  * One attempt of a read-write transaction.
@@ -164,8 +165,8 @@ export class PostgresAttempt implements Attempt<PostgresTransaction>, Transactio
   }
 
   async #readClock(session: Session): Promise<void> {
-    const { rows } = await session.query(this.sql.clock);
-    this.fixNow(Number(rows[0].now));
+    const { rows } = await session.query<Clock>(this.sql.clock);
+    for (const { now } of rows) this.fixNow(now);
   }
 
   fixNow(serverMs: number): void {
@@ -224,7 +225,8 @@ export class PostgresAttempt implements Attempt<PostgresTransaction>, Transactio
 
   /** What the caller is told; and whether another attempt may do better, with the keys that collided as far as can be told. */
   async failed(error: unknown): Promise<SemelError> {
-    if (this.#state === 'ended' && this.#cause !== undefined) return new TransactionClosedError('its attempt has ended');
+    if (this.#state === 'ended' && this.#cause !== undefined)
+      return new TransactionClosedError('its attempt has ended');
     if (sqlStateOf(error) === deadlockDetected) {
       this.#fault ??= new DeadlockError([{ transaction: this.label, waitsFor: 'a lock in another process' }]);
       return this.#fault;
@@ -339,4 +341,3 @@ export class PostgresAttempt implements Attempt<PostgresTransaction>, Transactio
     else session?.rollback();
   }
 }
-

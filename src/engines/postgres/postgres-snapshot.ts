@@ -11,6 +11,7 @@ import { RowReader, type RowSource } from './row-reader.ts';
 import { rowsOf } from './rows-of.ts';
 import type { Session } from './session.ts';
 import { toldOf } from './sql-state.ts';
+import type { Clock } from './statements.ts';
 
 /** What is read of one snapshot; the state that it is in. */
 export class SnapshotReading implements RowSource {
@@ -47,8 +48,10 @@ export class SnapshotReading implements RowSource {
       this.requireOpen();
     }
     session.query(this.#database.beginReading()).catch(() => undefined);
-    session.query(this.sql.clock).then(
-      ({ rows }) => (this.#now = this.#database.tick(Number(rows[0].now))),
+    session.query<Clock>(this.sql.clock).then(
+      ({ rows }) => {
+        for (const { now } of rows) this.#now = this.#database.tick(now);
+      },
       () => undefined,
     );
     return session;

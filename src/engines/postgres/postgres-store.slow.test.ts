@@ -5,4 +5,8 @@ const database = testDatabase();
 
 storeContract('PostgreSQL', (world) => database.open({ connectionsMax: 20, ...(world && { world }) }), {
   injectedWorld: false,
+  exactConflicts: false,
+  commutingAdditions: false,
+  exactRangeLocks: false,
+  waitingCommits: false,
 });

@@ -56,8 +56,11 @@ export class Session {
   }
 
   /** Without parameters it may be several statements. */
-  query(text: string, values?: readonly unknown[]): Promise<QueryResult> {
-    return this.#tracked(values === undefined ? { text } : { text, values: [...values] });
+  query<Row extends QueryResultRow = QueryResultRow>(
+    text: string,
+    values?: readonly unknown[],
+  ): Promise<QueryResult<Row>> {
+    return this.#tracked<Row>(values === undefined ? { text } : { text, values: [...values] });
   }
 
   async #tracked<Row extends QueryResultRow>(config: QueryConfig): Promise<QueryResult<Row>> {

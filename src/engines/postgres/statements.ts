@@ -30,6 +30,11 @@ export function statementsFor(schema: string) {
   });
 }
 
+/** What `clock` answers, and what comes with a lock. */
+export interface Clock {
+  readonly now: number;
+}
+
 /**
  * How the gate is taken: PostgreSQL's table locks are exactly the intention locks of multiple granularity locking (Gray 1976).
  * A key's lock goes in by ROW SHARE or ROW EXCLUSIVE, a range by SHARE or EXCLUSIVE; writes go in by ROW EXCLUSIVE too.

@@ -4,17 +4,7 @@ import { InvalidArgumentError } from '../../kv/errors.ts';
 const leading = /^(?:\s+|--[^\n]*(?:\n|$)|\/\*(?:[^*]|\*(?!\/))*\*\/|;)*/;
 
 /** They end the transaction, or split it behind the engine's back. */
-const refused = new Set([
-  'ABORT',
-  'BEGIN',
-  'COMMIT',
-  'END',
-  'PREPARE',
-  'RELEASE',
-  'ROLLBACK',
-  'SAVEPOINT',
-  'START',
-]);
+const refused = new Set(['ABORT', 'BEGIN', 'COMMIT', 'END', 'PREPARE', 'RELEASE', 'ROLLBACK', 'SAVEPOINT', 'START']);
 
 /** @throws InvalidArgumentError */
 export function requireHarmless(text: string): void {

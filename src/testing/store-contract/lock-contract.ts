@@ -3,7 +3,8 @@ import { ConflictError, LockTimeoutError } from '../../kv/errors.ts';
 import type { Key, Range } from '../../kv/key.ts';
 import type { LockOptions, Transaction } from '../../kv/store.ts';
 import { begin, type Session } from './session.ts';
-import { faultOf, letOthersRun, look, note, type OpenStore, put } from './shorthand.ts';
+import { cross, faultOf, letOthersRun, look, note, type OpenStore, put } from './shorthand.ts';
+import type { StoreCapabilities } from './store-capabilities.ts';
 
 const key = ['k'];
 const other = ['other'];
@@ -11,19 +12,19 @@ const shared = { mode: 'shared' } as const;
 const exclusive = { mode: 'exclusive' } as const;
 
 /** Who may hold a lock beside whom, in which order it is granted, and what it does to snapshots and commits. */
-export function lockContract(open: OpenStore): void {
+export function lockContract(open: OpenStore, supports: StoreCapabilities): void {
   describe('lock', () => {
-    compatibility(open);
+    compatibility(open, supports);
     reentrancy(open);
     order(open);
     snapshots(open);
-    commitsBehind(open);
+    commitsBehind(open, supports);
     twiceAtATime(open);
     precautions(open);
   });
 }
 
-function compatibility(open: OpenStore): void {
+function compatibility(open: OpenStore, { exactRangeLocks: exact }: StoreCapabilities): void {
   const cases: [string, Key | Range, LockOptions, Key | Range, LockOptions, boolean][] = [
     ['exclusive excludes exclusive', key, exclusive, key, exclusive, false],
     ['exclusive excludes shared', key, exclusive, key, shared, false],
@@ -34,14 +35,14 @@ function compatibility(open: OpenStore): void {
     ['a key does not touch one that continues it', key, {}, ['k', 'x'], {}, true],
     ['a prefix covers the key that consists of it', { prefix: key }, {}, key, {}, false],
     ['a prefix covers the keys that continue it', { prefix: key }, {}, ['k', 'x'], {}, false],
-    ['a prefix does not cover its neighbours', { prefix: key }, {}, ['kk'], {}, true],
+    ['a prefix covers its neighbours only where ranges are inexact', { prefix: key }, {}, ['kk'], {}, exact],
     ['a key inside keeps a prefix from being locked', ['k', 'x'], {}, { prefix: key }, {}, false],
     ['shared goes with shared over a prefix', { prefix: key }, shared, ['k', 'x'], shared, true],
     ['shared over a prefix excludes exclusive inside', { prefix: key }, shared, ['k', 'x'], {}, false],
     ['a range covers its start', { start: ['b'], end: ['d'] }, {}, ['b'], {}, false],
-    ['a range does not cover its end', { start: ['b'], end: ['d'] }, {}, ['d'], {}, true],
+    ['a range covers its end only where they are inexact', { start: ['b'], end: ['d'] }, {}, ['d'], {}, exact],
     ['ranges that overlap exclude each other', { start: ['b'], end: ['d'] }, {}, { start: ['c'] }, {}, false],
-    ['ranges that only touch do not', { start: ['b'], end: ['d'] }, {}, { start: ['d'] }, {}, true],
+    ['ranges that only touch do only then', { start: ['b'], end: ['d'] }, {}, { start: ['d'] }, {}, exact],
     ['everything covers any key', {}, {}, key, {}, false],
   ];
 
@@ -130,15 +131,17 @@ function order(open: OpenStore): void {
     const [reader, writer, late] = [await begin(store), await begin(store), await begin(store)];
     await reader.tx.lock(key, shared);
     const granted: string[] = [];
-    note(granted, 'writer', writer.tx.lock(key));
-    note(granted, 'late reader', late.tx.lock(key, shared));
+    const waits = [writer.tx.lock(key), late.tx.lock(key, shared)] as const;
+    note(granted, 'writer', waits[0]);
+    note(granted, 'late reader', waits[1]);
     await letOthersRun();
     expect(granted).toEqual([]);
     await reader.commit();
+    await waits[0];
     await letOthersRun();
     expect(granted).toEqual(['writer']);
     await writer.commit();
-    await letOthersRun();
+    await waits[1];
     expect(granted).toEqual(['writer', 'late reader']);
   });
 
@@ -147,15 +150,17 @@ function order(open: OpenStore): void {
     const [holder, ranger, asker] = [await begin(store), await begin(store), await begin(store)];
     await holder.tx.lock(['k', 'x']);
     const granted: string[] = [];
-    note(granted, 'range', ranger.tx.lock({ prefix: key }));
-    note(granted, 'key', asker.tx.lock(['k', 'y']));
+    const waits = [ranger.tx.lock({ prefix: key }), asker.tx.lock(['k', 'y'])] as const;
+    note(granted, 'range', waits[0]);
+    note(granted, 'key', waits[1]);
     await letOthersRun();
     expect(granted).toEqual([]);
     await holder.commit();
+    await waits[0];
     await letOthersRun();
     expect(granted).toEqual(['range']);
     await ranger.commit();
-    await letOthersRun();
+    await waits[1];
     expect(granted).toEqual(['range', 'key']);
   });
 }
@@ -207,7 +212,7 @@ function snapshots(open: OpenStore): void {
   });
 }
 
-function commitsBehind(open: OpenStore): void {
+function commitsBehind(open: OpenStore, { waitingCommits }: StoreCapabilities): void {
   const writes: [string, Key | Range, LockOptions, (tx: Transaction) => unknown][] = [
     ['sets a locked key', key, {}, (tx) => tx.set(key, 'second')],
     ['deletes a locked key', key, {}, (tx) => tx.delete(key)],
@@ -265,6 +270,26 @@ function commitsBehind(open: OpenStore): void {
     await blindCommit;
     expect((await readerCommit).keys).toEqual([key]);
     expect(await look(store, key)).toBe('blind');
+  });
+
+  test('lock makes a commit wait that has read before, or else its transaction run again behind it', async () => {
+    const store = await open();
+    const [holder, writer] = [await begin(store), await begin(store)];
+    await holder.tx.lock(key);
+    await writer.tx.get(other);
+    writer.tx.set(key, 'written');
+    const ended: string[] = [];
+    const commit = waitingCommits ? writer.commit() : faultOf(ConflictError, writer.commit());
+    note(ended, 'writer', commit);
+    if (waitingCommits) {
+      await letOthersRun();
+      expect(ended).toEqual([]);
+    } else {
+      expect(await commit).toHaveProperty('keys', [key]);
+    }
+    await holder.commit();
+    await commit;
+    expect(await look(store, key)).toBe(waitingCommits ? 'written' : undefined);
   });
 
   test('lock asked for after a commit began to wait is granted after that commit', async () => {
@@ -355,7 +380,7 @@ function precautions(open: OpenStore): void {
     await store.transact(async (tx) => {
       await tx.get(key);
       if (++runs === 1) {
-        await put(store, key, 1);
+        await cross(store, other, key, 1);
         await holder.tx.lock(key, shared);
       }
       tx.set(other, runs);

@@ -4,7 +4,7 @@ import { limits } from '../../kv/limits.ts';
 import type { Store } from '../../kv/store.ts';
 import { realWorld, type World } from '../../kv/world.ts';
 import { begin, type Session } from './session.ts';
-import { faultOf, letOthersRun, look, type OpenStore, put } from './shorthand.ts';
+import { cross, faultOf, letOthersRun, look, type OpenStore } from './shorthand.ts';
 import type { StoreCapabilities } from './store-capabilities.ts';
 
 const key = ['k'];
@@ -129,7 +129,7 @@ function release(open: OpenStore): void {
       'meets a conflict',
       async (holder, store) => {
         await holder.tx.get(other);
-        await put(store, other, 'competitor');
+        await cross(store, ['elsewhere'], other, 'competitor');
         holder.tx.set(['elsewhere'], true);
         await faultOf(ConflictError, holder.commit());
       },
@@ -152,7 +152,7 @@ function release(open: OpenStore): void {
       if (runs++ === 0) {
         await tx.lock(key);
         await tx.get(other);
-        await put(store, other, 'competitor');
+        await cross(store, ['elsewhere'], other, 'competitor');
         tx.set(['elsewhere'], true);
       } else {
         await store.transact((competitor) => competitor.lock(key, { timeoutMs: 0 }));

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { ConflictError, LockTimeoutError, TransactionClosedError } from '../../kv/errors.ts';
 import type { Transaction } from '../../kv/store.ts';
 import { begin } from './session.ts';
-import { faultOf, keysOf, look, type OpenStore, pairsOf, put } from './shorthand.ts';
+import { cross, faultOf, keysOf, look, type OpenStore, pairsOf, put } from './shorthand.ts';
 
 const key = ['k'];
 const other = ['other'];
@@ -144,7 +144,7 @@ function whatStays(open: OpenStore): void {
     const session = await begin(store);
     await failingNest(session.tx, read);
     session.tx.set(other, 1);
-    await put(store, key, 1);
+    await cross(store, other, key, 1);
     expect((await faultOf(ConflictError, session.commit())).keys).toEqual([key]);
   });
 

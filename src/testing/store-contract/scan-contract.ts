@@ -4,7 +4,7 @@ import type { Key, Range } from '../../kv/key.ts';
 import type { ScanOptions, Store, Transaction } from '../../kv/store.ts';
 import type { Value } from '../../kv/value.ts';
 import { begin, commits } from './session.ts';
-import { faultOf, keysOf, type OpenStore, pairsOf, put } from './shorthand.ts';
+import { cross, faultOf, keysOf, type OpenStore, pairsOf, put } from './shorthand.ts';
 
 const rows = { prefix: ['row'] };
 
@@ -262,11 +262,16 @@ function snapshots(open: OpenStore): void {
 
 function phantoms(open: OpenStore): void {
   /** Whether a transaction that read by `read` and wrote elsewhere commits although `letter` was set meanwhile. */
-  async function survives(read: (tx: Transaction) => Promise<unknown>, letter: string): Promise<boolean> {
+  async function survives(
+    read: (tx: Transaction) => Promise<unknown>,
+    letter: string,
+    expected: boolean,
+  ): Promise<boolean> {
     const store = await openRows(open, 'bdf');
     const reader = await begin(store);
     await read(reader.tx);
-    await put(store, ['row', letter], 'competitor');
+    if (expected) await put(store, ['row', letter], 'competitor');
+    else await cross(store, ['elsewhere'], ['row', letter], 'competitor');
     reader.tx.set(['elsewhere'], true);
     return commits(reader);
   }
@@ -304,14 +309,17 @@ function phantoms(open: OpenStore): void {
   ];
 
   test.each(cases)('scan %s', async (_, read, letter, expected) => {
-    expect(await survives(read, letter)).toBe(expected);
+    expect(await survives(read, letter, expected)).toBe(expected);
   });
 
   test('scan conflicts with a deletion of what it yielded, and the conflict names the key', async () => {
     const store = await openRows(open, 'abc');
     const reader = await begin(store);
     await keysOf(reader.tx, rows);
-    await store.transact((tx) => tx.delete(['row', 'b']));
+    await store.transact(async (tx) => {
+      await tx.get(['elsewhere']);
+      tx.delete(['row', 'b']);
+    });
     reader.tx.set(['elsewhere'], true);
     const fault = await faultOf(ConflictError, reader.commit());
     expect(fault.keys).toEqual([['row', 'b']]);
@@ -321,7 +329,7 @@ function phantoms(open: OpenStore): void {
     const store = await open();
     const reader = await begin(store);
     expect(await keysOf(reader.tx, rows)).toEqual([]);
-    await put(store, ['row', 'a'], 'a');
+    await cross(store, ['elsewhere'], ['row', 'a'], 'a');
     reader.tx.set(['elsewhere'], true);
     const fault = await faultOf(ConflictError, reader.commit());
     expect(fault.keys).toEqual([['row', 'a']]);

@@ -13,6 +13,17 @@ export function put(store: Store, key: Key, value: Value): Promise<void> {
   return store.transact((tx) => tx.set(key, value));
 }
 
+/**
+ * What a competitor does who leaves no serial order: it sets a key that another transaction has read, having read itself what that one
+ * is about to write. So neither can come before the other.
+ */
+export function cross(store: Store, read: Key, key: Key, value: Value): Promise<void> {
+  return store.transact(async (tx) => {
+    await tx.get(read);
+    tx.set(key, value);
+  });
+}
+
 /** What anybody would find now. */
 export function look(store: Store, key: Key): Promise<Value | undefined> {
   return store.read((tx) => tx.get(key));

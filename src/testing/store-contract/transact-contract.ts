@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { AbortedError, ConflictError, DeadlineExceededError, TransactionClosedError } from '../../kv/errors.ts';
 import type { Transaction } from '../../kv/store.ts';
 import { begin } from './session.ts';
-import { faultOf, keysOf, look, type OpenStore, put } from './shorthand.ts';
+import { cross, faultOf, keysOf, look, type OpenStore, put } from './shorthand.ts';
 
 const key = ['k'];
 const other = ['other'];
@@ -70,7 +70,7 @@ function retries(open: OpenStore): void {
     const answer = await store.transact(async (tx) => {
       const run = ++runs;
       const seen = await tx.get(key);
-      if (run === 1) await put(store, key, 'competitor');
+      if (run === 1) await cross(store, ['written', run], key, 'competitor');
       tx.set(['written', run], true);
       return [run, seen];
     });
@@ -85,7 +85,7 @@ function retries(open: OpenStore): void {
       ran();
       const contended = ['contended', ++run];
       await tx.get(contended);
-      await put(store, contended, true);
+      await cross(store, key, contended, true);
       tx.set(key, run);
     };
   }
@@ -160,7 +160,7 @@ function ends(open: OpenStore): void {
       if (first === undefined) {
         first = tx;
         await tx.get(key);
-        await put(store, key, 'competitor');
+        await cross(store, other, key, 'competitor');
       } else {
         await faultOf(TransactionClosedError, () => first?.set(['late'], true));
       }
