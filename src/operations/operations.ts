@@ -1,7 +1,13 @@
 import { assert } from '../kv/assert.ts';
 import { requireTimeout } from '../kv/bound.ts';
-import { CommitUnknownError, DeadlineExceededError, InvalidArgumentError, LockTimeoutError } from '../kv/errors.ts';
-import type { Store, Transaction } from '../kv/store.ts';
+import {
+  AbortedError,
+  CommitUnknownError,
+  DeadlineExceededError,
+  InvalidArgumentError,
+  LockTimeoutError,
+} from '../kv/errors.ts';
+import type { CallOptions, Store, Transaction } from '../kv/store.ts';
 import { tell } from '../kv/tell.ts';
 import { requireOneOf } from '../kv/transact.ts';
 import { storeValue } from '../kv/value.ts';
@@ -282,6 +288,29 @@ class StoreOperations<Tx extends Transaction> implements Operations<Tx> {
     }
   }
 
+  /**
+   * Commits; and where a connection was lost around the commit, finds out what became of it. The claim waits until that transaction is over,
+   * for it holds the lock; then it finds the record, or no record, and in the second case the operation did not happen and is executed.
+   */
+  async #settle(
+    body: (tx: Tx) => Promise<Settled>,
+    bounds: CallOptions & { readonly timeoutMs: number },
+  ): Promise<Settled> {
+    const { world } = this.#settings;
+    const startedMs = world.monotonicMs();
+    try {
+      return await this.#store.transact(body, { ...bounds, label: 'operation' });
+    } catch (error) {
+      if (!this.#store.isRemote || !canBeSettled(error)) throw error;
+      const timeoutMs = Math.max(0, bounds.timeoutMs - (world.monotonicMs() - startedMs));
+      try {
+        return await this.#store.transact(body, { ...bounds, timeoutMs, label: 'operation' });
+      } catch (fault) {
+        throw rulesOutTheFirst(fault) ? fault : error;
+      }
+    }
+  }
+
   /** Executes as the flight's owner, and ends the flight whatever happens. */
   async #own(
     flight: Flight<Settled>,
@@ -300,7 +329,7 @@ class StoreOperations<Tx extends Transaction> implements Operations<Tx> {
     try {
       const { signal } = options;
       const bounds = { timeoutMs: deadlineMs, ...(signal === undefined ? {} : { signal }) };
-      const settled = await this.#store.transact(body, { ...bounds, label: 'operation' });
+      const settled = await this.#settle(body, bounds);
       this.#table.share(flight, settled);
       return settled;
     } catch (error) {
@@ -309,6 +338,17 @@ class StoreOperations<Tx extends Transaction> implements Operations<Tx> {
       return outcomeOf(error);
     }
   }
+}
+
+/** Whether another run can tell what became of a commit: not where the store itself has failed, nor for who has stopped waiting. */
+function canBeSettled(error: unknown): error is CommitUnknownError {
+  if (!(error instanceof CommitUnknownError)) return false;
+  return !(error.cause instanceof DeadlineExceededError || error.cause instanceof AbortedError);
+}
+
+/** It got so far that it had the claim, or saw who has it: then the transaction before it is over, and left nothing. */
+function rulesOutTheFirst(fault: unknown): boolean {
+  return fault instanceof Discarded || fault instanceof ExecutionThrew || fault instanceof InProgressElsewhere;
 }
 
 type EventFacts = Pick<OperationEvent, 'outcome' | 'keep' | 'reason' | 'error'>;

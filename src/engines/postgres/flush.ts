@@ -92,10 +92,9 @@ async function settle(
 ): Promise<void> {
   const answers = await Promise.allSettled([...sent, commit]);
   const faults = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason as unknown] : []));
-  const fault = faults.find((each) => sqlStateOf(each) !== failedTransaction) ?? faults[0];
+  const fault = faults.find((each) => sqlStateOf(each) !== failedTransaction);
   // oxlint-disable-next-line only-throw-error -- whatever pg rejected with
   if (fault !== undefined) throw fault;
-  const { command } = await commit;
-  if (command === 'COMMIT') return;
+  if (faults.length === 0 && (await commit).command === 'COMMIT') return;
   throw new TransactionClosedError('an earlier statement of it had failed', { cause: session.failure });
 }

@@ -275,6 +275,7 @@ export class PostgresAttempt implements Attempt<PostgresTransaction>, Transactio
     await this.prepare(buffer);
     const session = await this.sessionWithoutSnapshot();
     try {
+      if (session.failure !== undefined && isConnectionLost(session.failure)) throw toldOf(session.failure);
       if (session.isEndedByOthers) throw new TransactionClosedError('a statement of its body has ended it');
       await this.#verify((key) => buffer.get(key)?.kind === 'set');
       await flush(session, buffer, {

@@ -28,6 +28,7 @@ export const failedTransaction = '25P02';
 
 /** Whether the connection can no longer be used, so that the fate of a commit that was sent is open. */
 export function isConnectionLost(error: unknown): boolean {
+  if (error instanceof SemelError) return false;
   const state = sqlStateOf(error);
   // 40003 says so itself: statement_completion_unknown. 25P03 and 25P04 are timeouts that end the session.
   return state === undefined || /^(?:08|57P0[1-5]|40003|25P0[34])/.test(state);
