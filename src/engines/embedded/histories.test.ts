@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { SemelError } from '../../kv/errors.ts';
 import type { Isolation, Store, Transaction } from '../../kv/store.ts';
 import { turn } from '../../testing/manual-world.ts';
 import { Seeded } from '../../check/seeded.ts';
@@ -18,6 +17,7 @@ import {
   type RegisterOutput,
   storeLists,
 } from '../../testing/history/history.ts';
+import { pairs, play } from '../../testing/history/pairs.harness.ts';
 import { openStore } from './embedded-store.ts';
 
 const seeds = Array.from({ length: 8 }, (_, at) => at + 1);
@@ -50,8 +50,10 @@ describe('transact, seen from outside', () => {
     ['read-committed', ['G-single', 'G2-item', 'lost-update']],
   ])('at %s, of a read skew, a write skew and a lost update, shows %j', async ([isolation, expected]) => {
     const names = new Set<string>();
-    for (const pair of [readSkew, writeSkew, lostUpdate]) {
-      for (const { name } of checkSerializability(await play(pair, isolation)).anomalies) names.add(name);
+    for (const pair of pairs) {
+      const store = await openStore();
+      for (const { name } of checkSerializability(await play(store, pair, isolation)).anomalies) names.add(name);
+      await store.close();
     }
     expect([...names].sort()).toEqual(expected);
   });
@@ -109,58 +111,6 @@ describe('transact, seen from outside', () => {
     }
   });
 });
-
-/** What each of two does before and after the other has done its first half. */
-type Pair = readonly [first: string, second: string];
-const readSkew: Pair = ['r x | r y', 'a x a y |'];
-const writeSkew: Pair = ['r x | a y', 'r y | a x'];
-const lostUpdate: Pair = ['r x | a x', 'r x | a x'];
-
-/** The first half of one, all of the other, the second half of the one; what conflicts is rolled back. */
-async function play([first, second]: Pair, isolation: Isolation): Promise<ReturnType<HistoryRecorder['history']>> {
-  const store = await openStore();
-  const lists = storeLists(store, isolation);
-  const recorder = new HistoryRecorder();
-  const [halfway, over] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-  const run = async (session: string, program: string, pause: () => Promise<void>): Promise<void> => {
-    let runs = 0;
-    const outcome = recorder.transaction(
-      session,
-      (recorded) =>
-        lists.transact(session, async (tx) => {
-          if (runs++ > 0) throw new Conflicted();
-          for (const [half, steps] of program.split('|').entries()) {
-            if (half === 1) await pause();
-            for (const [, act, key = ''] of steps.matchAll(/([ar]) (\w)/g)) {
-              if (act === 'r') {
-                recorded.read(key, await tx.read(key));
-                continue;
-              }
-              const element = recorder.freshElement();
-              await tx.append(key, element);
-              recorded.append(key, element);
-            }
-          }
-        }),
-      { didNotHappen: (error) => error instanceof Conflicted || error instanceof SemelError },
-    );
-    await outcome.catch((error: unknown) => {
-      if (!(error instanceof Conflicted)) throw error;
-    });
-  };
-  const one = run('one', first, () => {
-    halfway.resolve();
-    return over.promise;
-  });
-  await halfway.promise;
-  await run('other', second, async () => undefined);
-  over.resolve();
-  await one;
-  await store.close();
-  return recorder.history();
-}
-
-class Conflicted extends Error {}
 
 /** Points, absences, deletions and versions. In memory, commits are answered in the order in which they took place. */
 async function recordRegisters(store: Store, seed: number): Promise<ReturnType<HistoryRecorder['history']>> {
