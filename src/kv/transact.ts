@@ -111,7 +111,7 @@ export async function transact<Tx extends Transaction, T>(
   }
 }
 
-const isolations: readonly Isolation[] = ['serializable', 'snapshot', 'read-committed'];
+export const isolations: readonly Isolation[] = ['serializable', 'snapshot', 'read-committed'];
 export const durabilities: readonly Durability[] = ['durable', 'visible'];
 
 /** Ends an attempt that has failed. Answers why where another one may do better; else throws what its caller is told. */

@@ -7,9 +7,9 @@ import {
   InvalidArgumentError,
   LockTimeoutError,
 } from '../kv/errors.ts';
-import type { CallOptions, Store, Transaction } from '../kv/store.ts';
+import type { Isolation, Store, Transaction, TransactOptions } from '../kv/store.ts';
 import { tell } from '../kv/tell.ts';
-import { requireOneOf } from '../kv/transact.ts';
+import { isolations, requireOneOf } from '../kv/transact.ts';
 import { storeValue } from '../kv/value.ts';
 import { realWorld, type World } from '../kv/world.ts';
 import { cancel, look, recall, retentionPolicy } from '../layers/idempotency/idempotency.ts';
@@ -32,6 +32,8 @@ export type { Execution, Outcome, RefusalReason } from './outcome.ts';
 export interface OperationsOptions extends RetentionOptions {
   /** Bounds an execution, all its attempts and the commit. Past it the transaction is fenced. Default 30 s. */
   readonly deadlineMs?: number;
+  /** How the transaction of an execution is isolated; it takes effect once at every level. Default `serializable`. */
+  readonly isolation?: Isolation;
   /** How long a duplicate waits for the one in flight. Default 5 s. */
   readonly waitMs?: number;
   /** Duplicates that may wait at once, over all operations of the store. Default 10,000; of one operation 1,000 at most. */
@@ -46,6 +48,7 @@ export interface RunOptions {
   readonly onDuplicate?: 'wait' | 'refuse';
   readonly waitMs?: number;
   readonly deadlineMs?: number;
+  readonly isolation?: Isolation;
   /** The caller's wish to stop. A request's disconnect is no such wish. */
   readonly signal?: AbortSignal;
 }
@@ -131,8 +134,9 @@ export function createOperations<Tx extends Transaction>(
     throw new InvalidArgumentError('waitersMax', waitersMax, 'a whole number from 0');
   }
   const policy = retentionPolicy(options);
-  const { world = realWorld, onEvent } = options;
-  return new StoreOperations(store, { policy, deadlineMs, waitMs, waitersMax, world, onEvent });
+  const { world = realWorld, isolation = 'serializable', onEvent } = options;
+  requireOneOf('isolation', isolation, isolations);
+  return new StoreOperations(store, { policy, deadlineMs, waitMs, waitersMax, isolation, world, onEvent });
 }
 
 interface Settings {
@@ -140,6 +144,7 @@ interface Settings {
   readonly deadlineMs: number;
   readonly waitMs: number;
   readonly waitersMax: number;
+  readonly isolation: Isolation;
   readonly world: World;
   readonly onEvent: OperationsOptions['onEvent'];
 }
@@ -294,7 +299,7 @@ class StoreOperations<Tx extends Transaction> implements Operations<Tx> {
    */
   async #settle(
     body: (tx: Tx) => Promise<Settled>,
-    bounds: CallOptions & { readonly timeoutMs: number },
+    bounds: TransactOptions & { readonly timeoutMs: number },
   ): Promise<Settled> {
     const { world } = this.#settings;
     const startedMs = world.monotonicMs();
@@ -327,8 +332,8 @@ class StoreOperations<Tx extends Transaction> implements Operations<Tx> {
       return attempt(tx, identity, execute, { world, policy, lockTimeoutMs });
     };
     try {
-      const { signal } = options;
-      const bounds = { timeoutMs: deadlineMs, ...(signal === undefined ? {} : { signal }) };
+      const { signal, isolation = this.#settings.isolation } = options;
+      const bounds = { timeoutMs: deadlineMs, isolation, ...(signal === undefined ? {} : { signal }) };
       const settled = await this.#settle(body, bounds);
       this.#table.share(flight, settled);
       return settled;

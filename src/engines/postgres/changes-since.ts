@@ -4,7 +4,7 @@ import type { RowReader } from './row-reader.ts';
 import type { Session } from './session.ts';
 import type { Statements } from './statements.ts';
 
-/** A conflict names its keys, but not a million of them; and it looks no further than this for them. */
+/** A conflict names its keys, but not a million of them; and no more of a range is looked at for them than this. */
 const keysToldMax = 100;
 const rowsLookedAtMax = 10_000;
 
@@ -18,17 +18,21 @@ export async function changesSince(
   reader: RowReader,
 ): Promise<readonly EncodedKey[]> {
   const changed = new Set<EncodedKey>();
-  const { rows: before } = reader;
+  const { versions: before } = reader;
   const differs = (key: EncodedKey, row: StoredRow | undefined): boolean =>
-    before.get(key)?.version !== row?.version || !before.has(key);
-  const keys = [...before.keys()].slice(0, rowsLookedAtMax);
+    before.get(key) !== row?.version || !before.has(key);
+  const keys = [...before.keys()];
   const answers = [
-    session.query(sql.get, [keys.map(keyBytes)]),
+    session.query<StoredRow>(sql.get, [keys.map(keyBytes)]),
     ...reader.ranges.map(({ start, end }) =>
-      session.query(sql.forward, [keyBytes(start), end === undefined ? null : keyBytes(end), rowsLookedAtMax]),
+      session.query<StoredRow>(sql.forward, [
+        keyBytes(start),
+        end === undefined ? null : keyBytes(end),
+        rowsLookedAtMax,
+      ]),
     ),
   ];
-  const [again, ...scanned] = (await Promise.all(answers)).map(({ rows }) => rows as StoredRow[]);
+  const [again, ...scanned] = (await Promise.all(answers)).map(({ rows }) => rows);
   const byKey = new Map(again?.map((row) => [encodedKeyOf(row), row]));
   for (const key of keys) if (differs(key, byKey.get(key))) changed.add(key);
   for (const row of scanned.flat()) if (differs(encodedKeyOf(row), row)) changed.add(encodedKeyOf(row));

@@ -81,7 +81,7 @@ function mixedLists(store: PostgresStore, isolation: Isolation, table: string): 
       ),
     didNotHappen: (error) =>
       (error instanceof SemelError && error.effect === 'did-not-happen') ||
-      (error instanceof pg.DatabaseError && /^40/.test(error.code ?? '')),
+      (error instanceof pg.DatabaseError && error.code?.startsWith('40') === true),
   };
 }
 

@@ -62,13 +62,11 @@ describe('run on PostgreSQL', () => {
   test('run of many duplicates at once, in two processes, executes once', async () => {
     const shop = await openShop();
     const processes = [await shop.open(3), await shop.open(3)];
-    const outcomes = await Promise.all(
-      Array.from({ length: 40 }, (_, index) =>
-        processes[index % 2]?.operations.run(identityOf('order-1'), sell(shop.schema, 'tea')),
-      ),
+    const runs = processes.flatMap(({ operations }) =>
+      Array.from({ length: 20 }, () => operations.run(identityOf('order-1'), sell(shop.schema, 'tea'))),
     );
-    expect(outcomes.filter((each) => each?.outcome === 'executed')).toHaveLength(1);
-    expect(outcomes.filter((each) => each?.outcome === 'replayed')).toHaveLength(39);
+    const outcomes = (await Promise.all(runs)).map(({ outcome }) => outcome);
+    expect(outcomes.toSorted()).toEqual(['executed', ...Array.from({ length: 39 }, () => 'replayed')]);
     expect(await shop.sales()).toBe(1);
   });
 

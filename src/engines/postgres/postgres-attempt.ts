@@ -1,6 +1,13 @@
 import { assert } from '../../kv/assert.ts';
-import { ConflictError, DeadlockError, type SemelError, TransactionClosedError } from '../../kv/errors.ts';
+import {
+  ConflictError,
+  DeadlockError,
+  LockTimeoutError,
+  type SemelError,
+  TransactionClosedError,
+} from '../../kv/errors.ts';
 import type { Key } from '../../kv/key.ts';
+import { limits } from '../../kv/limits.ts';
 import { LockOwner } from '../../kv/locks/lock-claim.ts';
 import { keyTarget, type LockTarget } from '../../kv/locks/lock-target.ts';
 import type { Durability, Isolation, Version } from '../../kv/store.ts';
@@ -15,7 +22,7 @@ import { PostgresTransaction, type Savepoint, type TransactionContext } from './
 import { keyBytes, type StoredRow } from './row.ts';
 import { RowReader, type RowSource } from './row-reader.ts';
 import type { Session } from './session.ts';
-import { deadlockDetected, isConflict, isConnectionLost, sqlStateOf, toldOf } from './sql-state.ts';
+import { deadlockDetected, isConflict, isConnectionLost, lockNotAvailable, sqlStateOf, toldOf } from './sql-state.ts';
 import type { Clock } from './statements.ts';
 
 /**
@@ -141,10 +148,13 @@ export class PostgresAttempt implements Attempt<PostgresTransaction>, Transactio
     const opening = begin();
     this.#opening = opening;
     try {
-      this.#session = await opening;
+      const session = await opening;
+      if (this.#state === 'ended') session?.rollback();
+      else this.#session = session;
     } finally {
       this.#opening = undefined;
     }
+    this.requireAlive();
   }
 
   async connect(): Promise<Session> {
@@ -230,6 +240,9 @@ export class PostgresAttempt implements Attempt<PostgresTransaction>, Transactio
     if (sqlStateOf(error) === deadlockDetected) {
       this.#fault ??= new DeadlockError([{ transaction: this.label, waitsFor: 'a lock in another process' }]);
       return this.#fault;
+    }
+    if (sqlStateOf(error) === lockNotAvailable) {
+      return new LockTimeoutError('a row that another transaction writes', limits.lockTimeoutMs);
     }
     if (!isConflict(error, this.database.schema)) return toldOf(error);
     this.#fault ??= new ConflictError(await this.#collided());

@@ -33,6 +33,10 @@ export interface PostgresOptions {
   readonly connectionsMax?: number;
   /** How long a connection is waited for, in milliseconds. Default 10 s. */
   readonly connectTimeoutMs?: number;
+  /**
+   * How long the store's own pool waits for an answer to a statement, in milliseconds; then the connection counts as lost. Default 60 s.
+   */
+  readonly answerTimeoutMs?: number;
   /** How long a transaction may do nothing before PostgreSQL ends it, and frees what it holds. Default 60 s. */
   readonly idleInTransactionMs?: number;
   /** Whether answers rest on what is on the server's disk, where a call does not say so itself. Default `durable`. */
@@ -51,6 +55,8 @@ const defaults = Object.freeze({
   schema: 'semel',
   connectionsMax: 10,
   connectTimeoutMs: 10_000,
+  /** A server that is gone without a word must not be waited for until TCP gives up, which takes a quarter of an hour. */
+  answerTimeoutMs: 60_000,
   /** Longer than any deadline that a request should have: who is silent for longer has vanished. */
   idleInTransactionMs: 60_000,
 });
@@ -75,14 +81,16 @@ function requireOptions(options: PostgresOptions): void {
     throw new InvalidArgumentError('url', options.url, 'either a url or a pool');
   }
   if (options.durability !== undefined) requireOneOf('durability', options.durability, durabilities);
-  for (const field of ['connectTimeoutMs', 'idleInTransactionMs'] as const) requireTimeout(field, options[field]);
+  for (const field of ['connectTimeoutMs', 'answerTimeoutMs', 'idleInTransactionMs'] as const)
+    requireTimeout(field, options[field]);
 }
 
-function ownPool({ url, connectionsMax, connectTimeoutMs }: PostgresOptions): Pool {
+function ownPool({ url, connectionsMax, connectTimeoutMs, answerTimeoutMs }: PostgresOptions): Pool {
   const pool = new pg.Pool({
     connectionString: url,
     max: connectionsMax ?? defaults.connectionsMax,
     connectionTimeoutMillis: connectTimeoutMs ?? defaults.connectTimeoutMs,
+    query_timeout: answerTimeoutMs ?? defaults.answerTimeoutMs,
     pipeline: true,
     keepAlive: true,
   });

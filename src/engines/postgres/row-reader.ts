@@ -1,3 +1,4 @@
+import type { Version } from '../../kv/store.ts';
 import type { EncodedKey, EncodedRange } from '../../kv/tuple.ts';
 import { encodedKeyOf, keyBytes, type StoredRow } from './row.ts';
 import type { Session } from './session.ts';
@@ -13,10 +14,14 @@ export interface RowSource {
   failed(error: unknown): Promise<Error>;
 }
 
-/** Reads rows, and remembers what it read: for the next read, and for telling later what has changed. */
+/**
+ * Reads rows, and remembers what was asked for by its key, for the next time; of a scan, which may go on and on, it remembers no more than
+ * the first versions.
+ */
 export class RowReader {
   readonly #source: RowSource;
   readonly #rows = new Map<EncodedKey, StoredRow | undefined>();
+  readonly #versions = new Map<EncodedKey, Version | undefined>();
   /** What was read before the transaction, together with a lock. Where rows do not stay, it serves one read. */
   readonly #foretold = new Map<EncodedKey, StoredRow | undefined>();
   readonly #unsure = new Set<EncodedKey>();
@@ -26,9 +31,9 @@ export class RowReader {
     this.#source = source;
   }
 
-  /** What was read, by key. */
-  get rows(): ReadonlyMap<EncodedKey, StoredRow | undefined> {
-    return this.#rows;
+  /** What was read, by key: for telling later what has changed. */
+  get versions(): ReadonlyMap<EncodedKey, Version | undefined> {
+    return this.#versions;
   }
 
   async row(key: EncodedKey): Promise<StoredRow | undefined> {
@@ -52,15 +57,28 @@ export class RowReader {
     const { sql } = this.#source;
     const end = range.end === undefined ? null : keyBytes(range.end);
     const rows = await this.#query(reverse ? sql.backward : sql.forward, [keyBytes(range.start), end, count]);
-    for (const row of rows) this.#rows.set(encodedKeyOf(row), row);
+    for (const row of rows) this.#note(encodedKeyOf(row), row);
     return rows;
+  }
+
+  scanned(range: EncodedRange): void {
+    if (this.ranges.length < rangesNotedMax) this.ranges.push(range);
+  }
+
+  #note(key: EncodedKey, row: StoredRow | undefined): void {
+    if (this.#versions.size < versionsNotedMax) this.#versions.set(key, row?.version);
+  }
+
+  #keep(key: EncodedKey, row: StoredRow | undefined): void {
+    this.#rows.set(key, row);
+    this.#note(key, row);
   }
 
   /** A row that was read outside of the transaction, which has to make sure of it before it commits. */
   foretell(key: EncodedKey, row: StoredRow | undefined): void {
     this.#foretold.set(key, row);
     this.#unsure.add(key);
-    this.#rows.set(key, row);
+    this.#keep(key, row);
   }
 
   /** What was foretold, and is not made sure of by the writes, which create no key that is there. */
@@ -95,7 +113,7 @@ export class RowReader {
     const rows = await this.#query(this.#source.sql.get, [keys.map(keyBytes)]);
     const byKey = new Map(rows.map((row) => [encodedKeyOf(row), row]));
     const fetched = new Map(keys.map((key) => [key, byKey.get(key)] as const));
-    for (const [key, row] of fetched) this.#rows.set(key, row);
+    for (const [key, row] of fetched) this.#keep(key, row);
     return fetched;
   }
 
@@ -111,3 +129,7 @@ export class RowReader {
 }
 
 const unknown = Symbol('not read yet');
+
+/** A conflict is looked for among so many, and not beyond. */
+const versionsNotedMax = 10_000;
+const rangesNotedMax = 100;

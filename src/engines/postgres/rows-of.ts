@@ -19,9 +19,9 @@ export async function* rowsOf(
     const isLast = rows.length < count || last === undefined;
     // What lies behind the last row of a full portion was not looked at.
     const lastKey = last === undefined ? undefined : encodedKeyOf(last);
-    if (isLast) reader.ranges.push({ start, end });
-    else if (reverse) reader.ranges.push({ start: lastKey ?? start, end });
-    else reader.ranges.push({ start, end: `${lastKey}\0` });
+    if (isLast) reader.scanned({ start, end });
+    else if (reverse) reader.scanned({ start: lastKey ?? start, end });
+    else reader.scanned({ start, end: `${lastKey}\0` });
     yield* rows;
     if (isLast || lastKey === undefined) break;
     if (reverse) end = lastKey;

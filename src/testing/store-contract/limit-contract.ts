@@ -152,13 +152,16 @@ function waiters(open: OpenStore): void {
     const store = await open();
     const holder = await begin(store);
     await holder.tx.lock({ prefix: key });
-    const wait = (number: number): Promise<void> => store.transact((tx) => tx.lock([...key, number]));
+    const impatience = new AbortController();
+    const { signal } = impatience;
+    const wait = (number: number): Promise<void> => store.transact((tx) => tx.lock([...key, number]), { signal });
     const waiting = Array.from({ length: limits.lockWaitersMax }, (_, number) => wait(number));
     const fault = await faultOf(LimitExceededError, wait(-1));
     expect([fault.limit, fault.maximum]).toEqual(['lockWaitersMax', limits.lockWaitersMax]);
+    impatience.abort();
+    for (const { status } of await Promise.allSettled(waiting)) expect(status).toBe('rejected');
     await holder.commit();
-    await Promise.all(waiting);
-    await store.transact((tx) => tx.lock(key, { timeoutMs: 0 }));
+    await store.transact((tx) => tx.lock({ prefix: key }, { timeoutMs: 0 }));
   });
 }
 
