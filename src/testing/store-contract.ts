@@ -8,6 +8,7 @@ import { isolationContract } from './store-contract/isolation-contract.ts';
 import { limitContract } from './store-contract/limit-contract.ts';
 import { lockContract } from './store-contract/lock-contract.ts';
 import { lockEndContract } from './store-contract/lock-end-contract.ts';
+import { lockIfAbsentContract } from './store-contract/lock-if-absent-contract.ts';
 import { nestContract } from './store-contract/nest-contract.ts';
 import { readContract } from './store-contract/read-contract.ts';
 import { readWriteContract } from './store-contract/read-write-contract.ts';
@@ -45,6 +46,7 @@ export function storeContract(
     additionContract(openForTest, supports);
     lockContract(openForTest, supports);
     lockEndContract(openForTest, supports);
+    lockIfAbsentContract(openForTest);
     deadlockContract(openForTest, supports);
     nestContract(openForTest);
     limitContract(openForTest, supports);

@@ -211,8 +211,12 @@ export class PostgresAttempt implements Attempt<PostgresTransaction>, Transactio
 
   async lock(target: LockTarget, options: LockWish): Promise<boolean> {
     const startedMs = this.database.world.monotonicMs();
-    await this.database.locks.acquire(this.#owner, [target], options);
-    return this.#locks.acquire(target, options, startedMs);
+    const { locks } = this.database;
+    const isHeld = this.#owner.holds(target, 'exclusive');
+    await locks.acquire(this.#owner, [target], options);
+    const isLocked = await this.#locks.acquire(target, options, startedMs);
+    if (!isLocked && !isHeld && target.key !== undefined) locks.giveBack(this.#owner, target.key);
+    return isLocked;
   }
 
   lostLock(): void {

@@ -36,7 +36,7 @@ export class LockOwner {
   readonly claims = new Set<Claim>();
   /** Calls of it that wait. */
   waits = 0;
-  /** What it holds, by its strongest mode. Locks are held until the owner ends, so nothing ever leaves here. */
+  /** What it holds, by its strongest mode. Locks are held until the owner ends, but for a key that is given back. */
   readonly #keysHeld = new Map<EncodedKey, LockMode>();
   readonly #rangesHeld: Claim[] = [];
 
@@ -51,6 +51,10 @@ export class LockOwner {
     const { target, mode } = claim;
     if (target.key === undefined) this.#rangesHeld.push(claim);
     else if (this.#keysHeld.get(target.key) !== 'exclusive') this.#keysHeld.set(target.key, mode);
+  }
+
+  forget(key: EncodedKey): void {
+    this.#keysHeld.delete(key);
   }
 
   holdsKey(key: EncodedKey): boolean {

@@ -87,6 +87,14 @@ export class LockTable {
     await this.#wait(owner, waiting, timeoutMs, signal);
   }
 
+  /** Gives a key back before its owner's end, which turned out to have no need of it. */
+  giveBack(owner: LockOwner, key: EncodedKey): void {
+    const claims = [...owner.claims].filter((claim) => claim.granted && claim.target.key === key);
+    for (const claim of claims) this.#leave(claim);
+    owner.forget(key);
+    this.#grantAfter(claims);
+  }
+
   /** Ends all claims of an owner; those that wait reject with `cause`, or for the owner's end. */
   release(owner: LockOwner, cause?: Error): void {
     if (owner.claims.size === 0) return;
