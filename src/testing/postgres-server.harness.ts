@@ -22,7 +22,10 @@ export interface PostgresServer {
   run(statement: string): Promise<void>;
   /** Answers the address of a new, empty database. */
   createDatabase(name: string): Promise<string>;
-  /** As if the machine had killed it: SIGKILL, without notice to any client. Resolves when none of its processes is left. */
+  /**
+   * SIGKILL, without notice to any client. Resolves when none of its processes is left: one that waits for whatever it
+   * may be ends at once, one that computes when it has done.
+   */
   kill(): Promise<void>;
   /** On the same port and data, after `kill` or out of its work, in which case clients are told that it shuts down. */
   restart(): Promise<void>;
@@ -59,7 +62,11 @@ export async function startPostgres({ settings = {} }: PostgresOptions = {}): Pr
       ...credentials,
       cwd: directory,
     });
-  let postmaster = await start();
+  const removeDirectory = (): Promise<void> => rm(directory, { recursive: true });
+  let postmaster = await start().catch(async (error: unknown) => {
+    await removeDirectory();
+    throw error;
+  });
   const killAtExit = (): void => void postmaster.child.kill('SIGKILL');
   process.once('exit', killAtExit);
 
@@ -93,7 +100,7 @@ export async function startPostgres({ settings = {} }: PostgresOptions = {}): Pr
     async stop() {
       await end('SIGINT');
       process.off('exit', killAtExit);
-      await rm(directory, { recursive: true });
+      await removeDirectory();
     },
   };
 }
