@@ -80,7 +80,11 @@ export async function startPostgres({ settings = {} }: PostgresOptions = {}): Pr
   const run = async (statement: string): Promise<void> => {
     const client = new pg.Client({ connectionString: url });
     await client.connect();
-    await client.query(statement).finally(() => client.end());
+    try {
+      await client.query(statement);
+    } finally {
+      await client.end();
+    }
   };
   return {
     url,

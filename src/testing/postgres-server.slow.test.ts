@@ -16,8 +16,12 @@ async function connect(connectionString: string) {
 async function ask(connectionString: string, query: string): Promise<unknown> {
   const client = new pg.Client({ connectionString });
   await client.connect();
-  const { rows } = await client.query({ text: query, rowMode: 'array' }).finally(() => client.end());
-  return rows[0]?.[0];
+  try {
+    const { rows } = await client.query({ text: query, rowMode: 'array' });
+    return rows[0]?.[0];
+  } finally {
+    await client.end();
+  }
 }
 
 test('startPostgres starts a server with the settings that are asked for, and creates databases in it', async () => {

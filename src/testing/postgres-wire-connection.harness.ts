@@ -65,7 +65,7 @@ export class WireConnection {
   /** What came of a request whose end has not come. */
   #request: PostgresMessage[] = [];
   /** Of each forwarded message that has no answer yet: the types that answer it. */
-  #awaited: string[] = [];
+  readonly #awaited: string[] = [];
   #isInTurn = false;
   #held: Buffer[] = [];
   /** Counts the pieces that came from the client. */

@@ -1,4 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import process from 'node:process';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { startPostgres, type PostgresServer } from './postgres-server.harness.ts';
@@ -26,6 +29,10 @@ async function connect(connectionString: string, options: pg.ClientConfig = {}):
   return client;
 }
 
+function endOf(client: pg.Client): Promise<void> {
+  return new Promise((resolve) => client.once('end', () => resolve()));
+}
+
 async function marksLike(name: string): Promise<readonly string[]> {
   const observer = await connect(server.url);
   const { rows } = await observer.query<{ name: string }>('SELECT name FROM marks WHERE name LIKE $1', [`${name}%`]);
@@ -37,6 +44,20 @@ async function waitsForLock(query: string): Promise<void> {
   const observer = await connect(server.url);
   const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query = $1`;
   while ((await observer.query(waiting, [query])).rowCount === 0);
+}
+
+/** Lets this thread, and in it the wire and its clients, stand still until the server has answered the queries. */
+function standStillUntilAnswered(...queries: readonly string[]): void {
+  const script = `
+    const client = new (require('pg').Client)(process.env.DATABASE_URL);
+    const answered = "SELECT FROM pg_stat_activity WHERE state = 'idle' AND query = ANY ($1)";
+    const queries = process.argv.slice(1);
+    client.connect().then(async () => {
+      while ((await client.query(answered, [queries])).rowCount < queries.length);
+      await client.end();
+    });`;
+  const env = { ...process.env, DATABASE_URL: server.url };
+  execFileSync(process.execPath, ['-e', script, ...queries], { cwd: import.meta.dirname, env });
 }
 
 const transaction = ['BEGIN', 'SELECT 1', 'COMMIT'];
@@ -68,6 +89,39 @@ describe('startWire counts', () => {
       ]);
       expect(wire.roundTrips).toBe(round);
     }
+  });
+
+  test('one for what is sent before the client has any answer, though the server has given one', async () => {
+    const wire = await openWire();
+    const [client, other] = [await connect(wire.url, { pipeline: true }), await connect(server.url)];
+    const first = client.query('SELECT 1 AS first');
+    while (wire.statements.length === 0) await new Promise(setImmediate);
+    // Both answers will be found in one turn of the event loop, in which the second query is sent.
+    const second = other.query('SELECT 1 AS other').then(() => client.query('SELECT 2'));
+    standStillUntilAnswered('SELECT 1 AS first', 'SELECT 1 AS other');
+    await Promise.all([first, second]);
+    expect(wire.roundTrips).toBe(1);
+  });
+
+  test('one for what is sent before the client has any answer, though half of it comes late', async () => {
+    const wire = await openWire();
+    const client = await connect(wire.url, { pipeline: true });
+    let isAnswered = false;
+    const first = client.query('SELECT 1').then(() => (isAnswered = true));
+    const { stream } = client.connection;
+    const write = stream.write.bind(stream);
+    let late = Buffer.alloc(0);
+    stream.write = (bytes: Buffer) => {
+      late = bytes.subarray(3);
+      return write(bytes.subarray(0, 3));
+    };
+    const second = client.query('SELECT 2');
+    stream.write = write;
+    await (await connect(wire.url)).query('SELECT 3');
+    expect(isAnswered).toBe(false);
+    write(late);
+    await Promise.all([first, second]);
+    expect(wire.connections[0]?.roundTrips).toBe(1);
   });
 
   test('one for each that a client without pipelining keeps in its queue', async () => {
@@ -108,6 +162,14 @@ describe('startWire counts', () => {
     const { rows } = await client.query<{ n: number }>(page);
     expect(rows.map(({ n }) => n)).toEqual([1, 2, 3, 4, 5]);
     expect(wire.roundTrips).toBe(4);
+  });
+
+  test('one for a page of rows that fails, and passes the error on without a Sync', async () => {
+    const wire = await openWire();
+    const client = await connect(wire.url);
+    const page = { text: 'SELECT 1 / 0', rows: 2 };
+    await expect(client.query(page)).rejects.toMatchObject({ code: '22012' });
+    expect(wire.roundTrips).toBe(1);
   });
 
   test('as one what is asked for while an earlier statement waits, and passes all answers on together', async () => {
@@ -259,6 +321,23 @@ test('cutMidway leaves the server to its work when the client is gone', async ()
   expect(await marksLike('midway')).toEqual(['midway']);
 });
 
+test('cutAfter leaves the client waiting until the server has answered', async () => {
+  const wire = await openWire();
+  const [client, holder] = [await connect(wire.url), await connect(server.url)];
+  await holder.query('BEGIN');
+  await holder.query('LOCK TABLE marks');
+  const insert = `INSERT INTO marks VALUES ('after')`;
+  const struck = wire.cutAfter(({ text }) => text === insert);
+  let isCut = false;
+  client.once('end', () => (isCut = true));
+  const lost = expect(client.query(insert)).rejects.toThrow(/ECONNRESET|terminated/);
+  await waitsForLock(insert);
+  expect(isCut).toBe(false);
+  await holder.query('COMMIT');
+  await Promise.all([lost, struck]);
+  expect(await marksLike('after')).toEqual(['after']);
+});
+
 describe('pause', () => {
   test('lets nothing through, in either direction, until resume', async () => {
     const wire = await openWire();
@@ -278,23 +357,39 @@ describe('pause', () => {
 
   test('keeps an answer back that was under way', async () => {
     const wire = await openWire();
-    const [client, holder] = [await connect(wire.url), await connect(server.url)];
+    const [client, other] = [await connect(wire.url), await connect(server.url)];
     const [connection] = wire.connections;
-    await holder.query('SELECT pg_advisory_lock(2)');
     let isAnswered = false;
-    const query = client.query('SELECT pg_advisory_xact_lock(2)').then(() => (isAnswered = true));
-    await waitsForLock('SELECT pg_advisory_xact_lock(2)');
-    connection?.pause();
-    await holder.query('SELECT pg_advisory_unlock(2)');
-    // The session has had the lock, and its transaction is over.
-    await holder.query('SELECT pg_advisory_lock(2)');
+    const query = client.query('SELECT 1 AS kept').then(() => (isAnswered = true));
+    while (wire.statements.length === 0) await new Promise(setImmediate);
+    // Both answers will be found in one turn of the event loop, the one to be kept first.
+    const paused = other.query('SELECT 1 AS pausing').then(() => connection?.pause());
+    standStillUntilAnswered('SELECT 1 AS kept', 'SELECT 1 AS pausing');
+    await paused;
     await (await connect(wire.url)).query('SELECT 1');
     expect(isAnswered).toBe(false);
     connection?.resume();
     await query;
   });
 
-  test('hides from the server that the client has gone, and its locks stay', async () => {
+  test('hides from the client that the server has ended its session', async () => {
+    const wire = await openWire();
+    const [client, observer] = [await connect(wire.url), await connect(server.url)];
+    const [connection] = wire.connections;
+    const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    const errors: Error[] = [];
+    client.on('error', (error) => errors.push(error));
+    const ended = endOf(client);
+    connection?.pause();
+    await observer.query('SELECT pg_terminate_backend($1, 60000)', [rows[0]?.pid]);
+    await (await connect(wire.url)).query('SELECT 1');
+    expect(errors).toEqual([]);
+    connection?.resume();
+    await ended;
+    expect(errors[0]).toMatchObject({ code: '57P01' });
+  });
+
+  test.for(['end', 'reset'] as const)('hides from the server the %s of the client, and its locks stay', async (how) => {
     const wire = await openWire();
     const [client, observer] = [await connect(wire.url), await connect(server.url)];
     const [connection] = wire.connections;
@@ -303,7 +398,9 @@ describe('pause', () => {
     await client.query('BEGIN');
     await client.query('SELECT pg_advisory_xact_lock(3)');
     connection?.pause();
-    const ended = client.end();
+    const ended = endOf(client);
+    if (how === 'end') void client.end();
+    else (client.connection.stream as Socket).resetAndDestroy();
     await (await connect(wire.url)).query('SELECT 1');
     expect(await isFree()).toBe(false);
     connection?.resume();

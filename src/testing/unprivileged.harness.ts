@@ -5,7 +5,7 @@ interface Identity {
   /** For `spawn`: as whom a server runs. */
   readonly credentials: { readonly uid?: number; readonly gid?: number };
   /** Gives a file to who runs the server. */
-  own(path: string): Promise<void>;
+  readonly own: (path: string) => Promise<void>;
 }
 
 /** It has this number wherever there is one. */
