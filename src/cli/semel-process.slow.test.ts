@@ -10,7 +10,7 @@ import type { Report } from 'semel/check';
 import { expect, onTestFinished, test } from 'vitest';
 import { BookingShop } from '../check/shops/booking-shop.harness.ts';
 import { serve, Shop } from '../check/shops/shop.harness.ts';
-import { startPostgres } from '../check/effects/sql/postgres-server.harness.ts';
+import { startPostgres } from '../testing/postgres-server.harness.ts';
 
 const command = join(import.meta.dirname, 'semel.ts');
 const start = (words: readonly string[], flags: readonly string[] = [], options: { detached?: boolean } = {}) =>

@@ -10,7 +10,7 @@ import { realEnvironment } from '../../client/environment.ts';
 import { BookingShop } from '../shops/booking-shop.harness.ts';
 import { limits, outcomes } from '../shops/check-shop.harness.ts';
 import { serve } from '../shops/shop.harness.ts';
-import { startPostgres, type PostgresServer } from './sql/postgres-server.harness.ts';
+import { startPostgres, type PostgresServer } from '../../testing/postgres-server.harness.ts';
 
 const only = ['fresh-key', 'sequential-duplicates', 'concurrent-duplicates', 'missing-key'];
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
-import { startPostgres } from '../../check/effects/sql/postgres-server.harness.ts';
+import { startPostgres } from '../postgres-server.harness.ts';
 
 const example = join(import.meta.dirname, '../../../examples/postgres-histories.ts');
 
