@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
 import { openStore, type PostgresOptions, type PostgresStore } from 'semel/postgres';
-import { type PostgresServer, startPostgres } from '../../check/effects/sql/postgres-server.harness.ts';
+import { type PostgresServer, startPostgres } from '../../testing/postgres-server.harness.ts';
 
 export interface TestDatabase {
   /** A store in a schema of its own; another one in the same schema where that is named. */
