@@ -1,0 +1,162 @@
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+import { openStore } from 'semel/postgres';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { limits } from '../../kv/limits.ts';
+import { testDatabase } from './postgres-store.harness.ts';
+
+const database = testDatabase();
+
+/** What a transaction that reads and writes is told. */
+async function faultThrough(url: string, schema = 'semel'): Promise<unknown> {
+  const store = await openStore({ url, schema, connectTimeoutMs: 5_000 });
+  onTestFinished(() => store.close());
+  const reading = store.read((tx) => tx.get(['k']));
+  const writing = store.transact((tx) => tx.set(['k'], 1));
+  const [read, written] = await Promise.allSettled([reading, writing]);
+  const [a, b] = [read, written].map((settled) =>
+    settled.status === 'rejected' ? (settled.reason as Error) : settled,
+  );
+  expect(a).toMatchObject({ code: (b as { code?: string }).code });
+  return b;
+}
+
+function at(change: (url: URL) => void): string {
+  const url = new URL(database.server().url);
+  change(url);
+  return url.href;
+}
+
+describe('faults', () => {
+  test('a server that is not there is told as unavailable, with where it was looked for', async () => {
+    const fault = await faultThrough(at((url) => (url.port = '1')));
+    expect(fault).toMatchObject({ code: 'database-unavailable', effect: 'did-not-happen' });
+    expect(String(fault)).toContain('ECONNREFUSED 127.0.0.1:1');
+  });
+
+  test('a wrong password is told as refused, and never shown', async () => {
+    const fault = await faultThrough(at((url) => (url.password = 'open-says-me')));
+    expect(fault).toMatchObject({ code: 'database-refused', effect: 'did-not-happen', sqlState: '28P01' });
+    expect(String(fault)).toContain('Check the user and the password');
+    expect(JSON.stringify(fault) + String(fault)).not.toContain('open-says-me');
+  });
+
+  test('a database that does not exist is told as refused', async () => {
+    const fault = await faultThrough(at((url) => (url.pathname = '/nowhere')));
+    expect(fault).toMatchObject({ code: 'database-refused', effect: 'did-not-happen', sqlState: '3D000' });
+  });
+
+  test('a schema that does not exist is told with the command that makes it', async () => {
+    const fault = await faultThrough(database.server().url, 'nowhere');
+    expect(fault).toMatchObject({ code: 'database-refused', effect: 'did-not-happen' });
+    expect(String(fault)).toContain('semel migrate');
+  });
+
+  test('a server that only reads lets reads through, and refuses writes', async () => {
+    const schema = await database.newSchema();
+    const pool = new pg.Pool({
+      connectionString: database.server().url,
+      options: '-c default_transaction_read_only=on',
+      pipeline: true,
+    });
+    onTestFinished(() => pool.end());
+    const store = await database.open({ schema, pool });
+    expect(await store.read((tx) => tx.get(['k']))).toBeUndefined();
+    await expect(store.transact((tx) => tx.set(['k'], 1))).rejects.toMatchObject({
+      code: 'database-refused',
+      sqlState: '25006',
+      message: expect.stringContaining('primary'),
+    });
+  });
+
+  test('a pool without a free connection is told as unavailable within its bound, and nothing hangs', async () => {
+    const store = await database.open({ connectionsMax: 1, connectTimeoutMs: 50 });
+    const gate = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    const holding = store.transact(async (tx) => {
+      await tx.get(['k']);
+      begun.resolve();
+      await gate.promise;
+    });
+    await begun.promise;
+    await expect(store.read((tx) => tx.get(['k']))).rejects.toMatchObject({
+      code: 'database-unavailable',
+      effect: 'did-not-happen',
+      message: expect.stringContaining('pool'),
+    });
+    gate.resolve();
+    await holding;
+    expect(await store.read((tx) => tx.get(['k']))).toBeUndefined();
+  });
+
+  test('a statement that the server cancels for its length is the error of whoever sent it, and nothing happened', async () => {
+    const store = await database.open();
+    const slow = store.transact(async (tx) => {
+      tx.set(['k'], 1);
+      await tx.sql('SET LOCAL statement_timeout = 20');
+      await tx.sql('SELECT pg_sleep(60)');
+    });
+    await expect(slow).rejects.toMatchObject({ code: '57014' });
+    expect(await store.read((tx) => tx.get(['k']))).toBeUndefined();
+  });
+
+  test('a key of keyBytesMax bytes that cannot be compressed fits', async () => {
+    const store = await database.open();
+    const noise = randomBytes(limits.keyBytesMax).filter((byte) => byte !== 0);
+    const key = [new Uint8Array(noise.subarray(0, limits.keyBytesMax - 20))];
+    await store.transact((tx) => tx.set(key, 'fits'));
+    expect(await store.read((tx) => tx.get(key))).toBe('fits');
+  });
+
+  test('a body that is silent for too long loses its transaction, and is told so', async () => {
+    const store = await database.open({ idleInTransactionMs: 50 });
+    const silent = store.transact(async (tx) => {
+      await tx.lock(['k']);
+      // Whoever may have the lock after the silence has seen the server end it.
+      await store.transact((other) => other.sql('SELECT pg_sleep(0.5)'));
+      await tx.get(['k']);
+    });
+    await expect(silent).rejects.toMatchObject({ code: 'database-unavailable', effect: 'did-not-happen' });
+    await store.transact((tx) => tx.lock(['k'], { timeoutMs: 0 }));
+  });
+
+  test.each([
+    'COMMIT',
+    ' commit',
+    '/* x */ ROLLBACK',
+    '-- x\nSAVEPOINT a',
+    'BEGIN',
+    'end',
+    "Prepare transaction 'x'",
+    ';ABORT',
+    'RELEASE a',
+    'START TRANSACTION',
+    '',
+    '-- nothing',
+  ])('sql refuses %j, and the transaction goes on', async (text) => {
+    const store = await database.open();
+    await store.transact(async (tx) => {
+      tx.set(['k'], 1);
+      await expect(tx.sql(text)).rejects.toMatchObject({ code: 'invalid-argument', field: 'text' });
+      await tx.sql('SELECT 1');
+    });
+    expect(await store.read((tx) => tx.get(['k']))).toBe(1);
+  });
+
+  test('sql takes one statement at a time', async () => {
+    const store = await database.open();
+    const two = store.transact((tx) => tx.sql('SELECT 1; COMMIT'));
+    await expect(two).rejects.toMatchObject({ code: '42601' });
+  });
+
+  test('client that ends the transaction by itself makes the commit fail, not pass', async () => {
+    const store = await database.open();
+    const ended = store.transact(async (tx) => {
+      tx.set(['k'], 1);
+      const client = await tx.client();
+      await client.query('COMMIT');
+    });
+    await expect(ended).rejects.toMatchObject({ code: 'transaction-closed', effect: 'did-not-happen' });
+    expect(await store.read((tx) => tx.get(['k']))).toBeUndefined();
+  });
+});
