@@ -77,6 +77,9 @@ function problemOfSemelError(error: SemelError): Problem {
         : problem('fault', 'the service used its store wrongly; nothing took effect');
     case 'damaged':
     case 'directory-locked':
+    case 'schema-missing':
+    case 'schema-newer':
+    case 'schema-outdated':
       return problem('fault', 'the store cannot be opened');
     default:
       return problem('fault', 'something failed; nothing is known to have taken effect');

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import process from 'node:process';
 import { checkCommand } from './check-command.ts';
+import { migrateCommand, runMigrateCommand } from './migrate-command.ts';
 import { backupCommand, restoreCommand } from './store/backup-command.ts';
 import { exportCommand } from './store/export-command.ts';
 import { importCommand } from './store/import-command.ts';
@@ -22,7 +23,7 @@ const storeCommands: readonly StoreCommand[] = [
 const usage = `semel <command>
 
   check    whether an HTTP endpoint acts once, however often a request is sent
-${storeCommands.map(({ name, purpose }) => `  ${name.padEnd(7)}  ${purpose}\n`).join('')}
+${[...storeCommands, migrateCommand].map(({ name, purpose }) => `  ${name.padEnd(7)}  ${purpose}\n`).join('')}
 semel <command> --help says more.
 `;
 
@@ -43,6 +44,7 @@ process.exitCode = await run();
 
 async function run(): Promise<number> {
   if (command === 'check') return checkCommand(words, processTerminal);
+  if (command === migrateCommand.name) return runMigrateCommand(words, processTerminal);
   const storeCommand = storeCommands.find(({ name }) => name === command);
   if (storeCommand !== undefined) return runStoreCommand(storeCommand, words, processTerminal);
   if (command === '--help' || command === '-h') {

@@ -28,6 +28,9 @@ export type ErrorCode =
   | 'limit-exceeded'
   | 'lock-timeout'
   | 'poisoned'
+  | 'schema-missing'
+  | 'schema-newer'
+  | 'schema-outdated'
   | 'snapshot-too-old'
   | 'store-closed'
   | 'transaction-closed';
