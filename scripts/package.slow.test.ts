@@ -194,6 +194,18 @@ test.for(nodes)('a count in PostgreSQL says on Node.js $version that it needs pg
   expect(printed).toContain('a count in PostgreSQL needs the package pg: npm install pg');
 });
 
+test.for(nodes)('semel migrate says on Node.js $version, with 2, that it needs pg', async ({ node }) => {
+  const [plain] = projects;
+  if (plain === undefined) throw new Error('there is no project');
+  const command = join('node_modules', 'semel', manifest.bin['semel'] ?? '');
+  const program = `import { spawnSync } from 'node:child_process';
+    const words = ['${command}', 'migrate', '--postgres', 'postgres://127.0.0.1:1/shop'];
+    const { status, stderr } = spawnSync(process.execPath, words, { encoding: 'utf8' });
+    console.log(status, stderr);`;
+  const printed = await run(node, ['--input-type=module', '--eval', program], projectDirectory(plain));
+  expect(printed).toContain('2 semel migrate: it needs the package pg: npm install pg');
+});
+
 const order = {
   method: 'POST',
   headers: {

@@ -203,6 +203,7 @@ describe('operations', () => {
     await other.query('select pg_advisory_lock(4)');
     await holder.query('select pg_advisory_lock(5)');
     const waiting = waiter.query('select pg_advisory_lock(5)');
+    while ((await client.query('select from pg_locks where not granted')).rows.length === 0);
     const { rows } = await client.query('select lock from semel.operations');
     expect(rows).toEqual([{ lock: '5' }]);
     await holder.query('select pg_advisory_unlock(5)');
