@@ -21,7 +21,7 @@ export interface Reading {
   readonly unfit: readonly string[];
 }
 
-const languagesThatRun = ['ts', 'sh'];
+const languagesThatRun = ['ts', 'sh', 'sql'];
 const languagesOfOutput = ['text', 'json', 'http'];
 
 /** See HACKING.md, "Documents are tests", for the convention. */
@@ -75,7 +75,7 @@ function isExpected(fence: Fence, previous: Fence | undefined): boolean {
 
 function adviceFor({ language }: Fence): string {
   if (languagesOfOutput.includes(language)) {
-    return `a ${language} fence follows no ts or sh fence, so nothing prints it; put it after the one that does, or call it "text diagram"`;
+    return `a ${language} fence follows no ts, sh or sql fence, so nothing prints it; put it after the one that does, or call it "text diagram"`;
   }
-  return `no way to run a fence of language "${language}"; write ts or sh, or show output as text, json or http`;
+  return `no way to run a fence of language "${language}"; write ts, sh or sql, or show output as text, json or http`;
 }

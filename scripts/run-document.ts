@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
+import { startPostgres } from '../src/check/effects/sql/postgres-server.harness.ts';
 import { differenceFrom } from './expected-output.ts';
 import { readExercises, type Exercise } from './fences.ts';
 import { runShellExercises } from './shell-session.ts';
@@ -20,17 +21,31 @@ export async function runDocument(
 ): Promise<readonly string[]> {
   const { exercises, unfit } = readExercises(markdown);
   const scratch = mkdtempSync(join(repository, '.docs-'));
+  const database = exercises.some(needsDatabase) ? await startPostgres() : undefined;
+  const variables = database === undefined ? {} : { DATABASE_URL: database.url };
   try {
-    const shell = exercises.filter(({ code }) => code.language === 'sh');
+    const shell = exercises.filter(({ code }) => code.language !== 'ts');
     const programs = exercises.filter(({ code }) => code.language === 'ts');
     return [
       ...unfit,
-      ...(await runPrograms(programs, repository, scratch)),
-      ...(await runShellExercises(shell, mirror(directory, scratch), scratch)),
+      ...(await runPrograms(programs, { repository, scratch, variables })),
+      ...(await runShellExercises(shell, { directory: mirror(directory, scratch), scratch, variables })),
     ];
   } finally {
+    await database?.stop();
     rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+/** The document's own PostgreSQL: `sql` is typed into it, and programs and commands find it by DATABASE_URL. */
+function needsDatabase({ code }: Exercise): boolean {
+  return code.language === 'sql' || code.text.includes('DATABASE_URL');
+}
+
+interface Surroundings {
+  readonly repository: string;
+  readonly scratch: string;
+  readonly variables: Readonly<Record<string, string>>;
 }
 
 /** The same directory to look at, but what is written into it stays out of the repository. */
@@ -48,7 +63,10 @@ function mirror(directory: string, scratch: string): string {
 /** A program that serves must also stop by itself; a document's reader would not see the end of it otherwise. */
 const programMsMax = 60_000;
 
-async function runPrograms(programs: readonly Exercise[], repository: string, scratch: string): Promise<string[]> {
+async function runPrograms(
+  programs: readonly Exercise[],
+  { repository, scratch, variables }: Surroundings,
+): Promise<string[]> {
   if (programs.length === 0) return [];
   const directory = join(scratch, 'code');
   mkdirSync(directory);
@@ -56,12 +74,12 @@ async function runPrograms(programs: readonly Exercise[], repository: string, sc
   for (const { code, file } of files) writeFileSync(file, `${code.text}\nexport {};\n`);
   writeFileSync(join(directory, 'tsconfig.json'), JSON.stringify(compilerSettings));
 
-  const types = await run(process.execPath, [join(repository, 'node_modules/typescript/bin/tsc')], directory);
+  const types = await run(process.execPath, [join(repository, 'node_modules/typescript/bin/tsc')], directory, {});
   if (types.status !== 0)
     return [`the ts fences do not type-check (files are named after their lines):\n${types.output}`];
   const failures = programs.map(async ({ code, expected }) => {
     const words = ['--conditions=semel-source', '--no-warnings', `line-${code.line}.ts`];
-    const { status, output, errors } = await run(process.execPath, words, directory);
+    const { status, output, errors } = await run(process.execPath, words, directory, variables);
     if (status !== 0) return [`line ${code.line}: the program ended with status ${status}\n${output}${errors}`];
     const difference = expected === undefined ? undefined : differenceFrom(expected, output);
     return difference === undefined ? [] : [`line ${code.line}: ${difference}`];
@@ -82,9 +100,15 @@ interface Ended {
   readonly errors: string;
 }
 
-function run(command: string, words: readonly string[], cwd: string): Promise<Ended> {
+function run(
+  command: string,
+  words: readonly string[],
+  cwd: string,
+  variables: Readonly<Record<string, string>>,
+): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, words, { cwd, stdio: ['ignore', 'pipe', 'pipe'], timeout: programMsMax });
+    const env = { ...process.env, ...variables };
+    const child = spawn(command, words, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], timeout: programMsMax });
     let output = '';
     let errors = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));

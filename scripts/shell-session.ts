@@ -11,26 +11,32 @@ const documentedPort = /\b4600\b/g;
 /** Many times what a tour takes on a busy machine: it only has to end one that hangs. */
 const sessionMsMax = 120_000;
 
+export interface ShellSession {
+  readonly directory: string;
+  readonly scratch: string;
+  /** Of the environment. */
+  readonly variables: Readonly<Record<string, string>>;
+}
+
 /**
- * Runs the `sh` fences of one document in order, in one bash session with job control, as a reader would who types them
+ * Runs the `sh` and `sql` fences of one document in order, in one bash session with job control, as a reader would who types them
  * into one terminal.
  */
 export async function runShellExercises(
   exercises: readonly Exercise[],
-  directory: string,
-  scratch: string,
+  { directory, scratch, variables }: ShellSession,
 ): Promise<readonly string[]> {
   if (exercises.length === 0) return [];
   const port = await findFreePort();
   const scripts = readScriptNames(directory);
   const steps = exercises.map(({ code, expected }): Step => {
     const name = join(scratch, `line-${code.line}`);
-    return { code, expected, name, plan: planFor(withPort(code.text, port), port, scripts) };
+    return { code, expected, name, plan: planFor(code, port, scripts) };
   });
   const driver = join(scratch, 'session.sh');
   for (const { name, plan } of steps) if (plan.act === 'run') writeFileSync(`${name}.sh`, `${plan.script}\n`);
   writeFileSync(driver, driverOf(steps));
-  await runBash(driver, directory, join(scratch, 'jobs'));
+  await runBash(driver, directory, { ...variables, JOBS: join(scratch, 'jobs') });
   return steps.flatMap((step) => judge(step, port));
 }
 
@@ -46,7 +52,11 @@ type Plan =
   | { readonly act: 'trust' }
   | { readonly act: 'refuse'; readonly reason: string };
 
-function planFor(text: string, port: number, scripts: readonly string[]): Plan {
+function planFor(fence: Fence, port: number, scripts: readonly string[]): Plan {
+  const text = withPort(fence.text, port);
+  if (fence.language === 'sql') {
+    return { act: 'run', script: `node ${quote(join(import.meta.dirname, 'run-sql.ts'))} <<'END'\n${text}\nEND` };
+  }
   const commands = text
     .split(/\n|&&/)
     .map((command) => command.trim())
@@ -117,13 +127,17 @@ function judge({ code, expected, name, plan }: Step, port: number): readonly str
   return difference === undefined ? [] : [`${at}: ${difference}`];
 }
 
-async function runBash(driver: string, cwd: string, jobs: string): Promise<void> {
+async function runBash(
+  driver: string,
+  cwd: string,
+  variables: Readonly<Record<string, string>> & { readonly JOBS: string },
+): Promise<void> {
   const bin = join(import.meta.dirname, '..', 'node_modules', '.bin');
-  const env = { ...process.env, PATH: `${bin}:${process.env['PATH']}`, NO_COLOR: '1', JOBS: jobs };
+  const env = { ...process.env, PATH: `${bin}:${process.env['PATH']}`, NO_COLOR: '1', ...variables };
   const child = spawn('bash', ['--noprofile', '--norc', driver], { cwd, env, stdio: 'ignore', detached: true });
   const timer = setTimeout(() => {
     // Job control gave each job a group of its own.
-    for (const group of [child.pid, ...readOrEmpty(jobs).trim().split('\n').map(Number)]) killGroup(group);
+    for (const group of [child.pid, ...readOrEmpty(variables.JOBS).trim().split('\n').map(Number)]) killGroup(group);
   }, sessionMsMax);
   await new Promise((resolve, reject) => child.on('error', reject).on('close', resolve));
   clearTimeout(timer);
