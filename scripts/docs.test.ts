@@ -56,7 +56,7 @@ describe('runDocument', () => {
   test.for([
     ['', 'plain', 'no way to run a fence of language ""'],
     ['console', '$ ls', 'no way to run a fence of language "console"'],
-    ['json', '{}', 'a json fence follows no ts or sh fence'],
+    ['json', '{}', 'a json fence follows no ts, sh or sql fence'],
     ['sh', 'npm run nothing', 'no way to run npm run nothing'],
     ['sh', 'npm ci && npm publish', 'no way to run npm publish'],
     ['sh', 'npm start\ncurl http://127.0.0.1:4600/', '"npm start" needs a fence of its own'],
