@@ -111,11 +111,13 @@ describe('migrate', () => {
     expect(await migrate(client)).toEqual({ from: latest, to: latest });
   });
 
-  test('migrate takes no lock that stops a writer where nothing is to be done', async () => {
+  test('migrate waits for nobody and stops nobody where nothing is to be done', async () => {
     const database = await createDatabase(server);
     const [client, writer] = [await database.connect(), await database.connect()];
     await migrate(client);
-    await writer.query('begin; lock table semel.kv, semel.migration in exclusive mode');
+    // Another migration, which has not ended, and a writer.
+    await writer.query(migrationsSql('other').replace(/^commit;$/m, ''));
+    await writer.query('lock table semel.kv, semel.migration in exclusive mode');
     expect(await migrate(client)).toEqual({ from: latest, to: latest });
     await requireSchema(client, 'semel');
   });

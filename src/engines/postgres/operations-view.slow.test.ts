@@ -142,6 +142,8 @@ describe('operations', () => {
       ...[null, 'complete', 7, [], {}, { state: 'complete' }, { state: { a: 1 } }, { tombstoneUntil: 2 ** 47 }].map(
         (value, index) => stored(under('value', String(index)), value),
       ),
+      // The members of a record, but as bytes.
+      stored(under('bytes', 'x'), new Uint8Array(stored(['x'], record).value.subarray(2))),
       stored(under('no record'.repeat(20), 'seen'), { state: 'begun', tombstoneUntil: 2 ** 47 }),
       { ...stored(under('no text', 'x'), record), key: Buffer.from('0269640002ffc0000278', 'hex') },
       stored(under('in sight', 'x'), record),
