@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
-import { startPostgres } from '../src/check/effects/sql/postgres-server.harness.ts';
+import { startPostgres } from '../src/testing/postgres-server.harness.ts';
 import { differenceFrom } from './expected-output.ts';
 import { readExercises, type Exercise } from './fences.ts';
 import { runShellExercises } from './shell-session.ts';

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { type PostgresServer, startPostgres } from '../check/effects/sql/postgres-server.harness.ts';
+import { type PostgresServer, startPostgres } from '../testing/postgres-server.harness.ts';
 import { createDatabase, createRole } from '../engines/postgres/database.harness.ts';
 import { migrate, migrationsSql } from '../engines/postgres/migrate.ts';
 import { migrations } from '../engines/postgres/migrations.ts';

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { onTestFinished } from 'vitest';
-import type { PostgresServer } from '../../check/effects/sql/postgres-server.harness.ts';
+import type { PostgresServer } from '../../testing/postgres-server.harness.ts';
 
 export interface TestDatabase {
   readonly name: string;
@@ -15,10 +15,9 @@ let count = 0;
 /** A database of the test's own. */
 export async function createDatabase(server: PostgresServer): Promise<TestDatabase> {
   const name = `test_${++count}`;
-  await server.run(`create database ${name}`);
+  const own = await server.createDatabase(name);
   const url = (role?: string): string => {
-    const address = new URL(server.url);
-    address.pathname = name;
+    const address = new URL(own);
     if (role !== undefined) {
       address.username = role;
       address.password = rolePassword;

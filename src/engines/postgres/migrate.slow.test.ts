@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type PostgresServer, startPostgres } from '../../check/effects/sql/postgres-server.harness.ts';
+import { type PostgresServer, startPostgres } from '../../testing/postgres-server.harness.ts';
 import { InvalidArgumentError } from '../../kv/errors.ts';
 import { createDatabase } from './database.harness.ts';
 import { migrate, migrationsSql, requireSchema } from './migrate.ts';

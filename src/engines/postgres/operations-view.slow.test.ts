@@ -5,8 +5,9 @@ import { encodeKey, type Key, realWorld, type Value } from 'semel';
 import { openStore } from 'semel/embedded';
 import { fingerprint, reap } from 'semel/idempotency';
 import { createOperations } from 'semel/operations';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type PostgresServer, startPostgres } from '../../check/effects/sql/postgres-server.harness.ts';
+import { openStore as openPostgres } from 'semel/postgres';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { type PostgresServer, startPostgres } from '../../testing/postgres-server.harness.ts';
 import { ByteReader, ByteWriter } from '../../kv/bytes.ts';
 import { decodeKey } from '../../kv/tuple.ts';
 import { parseValue, writeValue } from '../../kv/value-codec.ts';
@@ -195,6 +196,20 @@ describe('operations', () => {
     ]);
     await holder.query('rollback');
     expect((await client.query(question)).rows).toEqual([]);
+  });
+
+  test('operations shows an operation while a store executes it, and its record afterwards', async () => {
+    const { database, client } = await migrated();
+    const store = await openPostgres({ url: database.url() });
+    onTestFinished(() => store.close());
+    const identity = { scope: 'acme', key: 'order-7', fingerprint: fingerprint(request) };
+    const question = `select state from semel.operations
+      where record_key = semel.record_key('acme', 'order-7') or lock = semel.operation_lock('acme', 'order-7')`;
+    await createOperations(store).run(identity, async () => {
+      expect((await client.query(question)).rows).toEqual([{ state: 'in-progress' }]);
+      return { keep: 'all', result: 'paid' };
+    });
+    expect((await client.query(question)).rows).toEqual([{ state: 'complete' }]);
   });
 
   test('operations shows no lock of two numbers, shared, waited for, or of another database', async () => {

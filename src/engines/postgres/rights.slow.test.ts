@@ -1,6 +1,7 @@
 import type pg from 'pg';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type PostgresServer, startPostgres } from '../../check/effects/sql/postgres-server.harness.ts';
+import { openStore } from 'semel/postgres';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { type PostgresServer, startPostgres } from '../../testing/postgres-server.harness.ts';
 import { createDatabase, createRole } from './database.harness.ts';
 import { migrate, requireSchema } from './migrate.ts';
 import { migrations } from './migrations.ts';
@@ -16,6 +17,7 @@ afterAll(() => server.stop());
 async function rolesOf(): Promise<{
   readonly owner: pg.Client;
   readonly runner: pg.Client;
+  readonly runnerUrl: string;
   readonly reader: pg.Client;
 }> {
   const database = await createDatabase(server);
@@ -26,12 +28,14 @@ async function rolesOf(): Promise<{
   await owner.query(`
     grant usage on schema semel to ${running}, ${reading};
     grant select, insert, update, delete on semel.kv to ${running};
+    grant update on semel.lock_gate to ${running};
     grant select on semel.migration, semel.operations to ${running};
     grant select on semel.operations to ${reading};
   `);
   return {
     owner,
     runner: await database.connect({ role: running }),
+    runnerUrl: database.url(running),
     reader: await database.connect({ role: reading }),
   };
 }
@@ -64,6 +68,29 @@ test('The role that runs reads and writes entries, takes locks, and sees the ope
   expect(rows).toEqual([{ state: 'in-progress', mine: true, since: true }]);
   await runner.query("delete from semel.kv where key = '\\x01'");
   await runner.query('commit');
+});
+
+test('The role that runs opens a store, which reads, writes, and locks keys and ranges', async () => {
+  const { runnerUrl } = await rolesOf();
+  const store = await openStore({ url: runnerUrl });
+  onTestFinished(() => store.close());
+  await store.transact(async (tx) => {
+    await tx.lock(['account', 'ada']);
+    tx.set(['account', 'ada'], 1n);
+    await tx.add(['account', 'bob'], 2n);
+  });
+  for (const mode of ['shared', 'exclusive'] as const) {
+    await store.transact(async (tx) => {
+      await tx.lock({ prefix: ['account'] }, { mode });
+      const entries = await Array.fromAsync(tx.scan({ prefix: ['account'] }), ({ key, value }) => [key[1], value]);
+      expect(entries).toEqual([
+        ['ada', 1n],
+        ['bob', 2n],
+      ]);
+    });
+  }
+  await store.transact((tx) => tx.delete(['account', 'ada']));
+  expect(await store.read((tx) => tx.get(['account', 'ada']))).toBeUndefined();
 });
 
 test('The role that runs can neither drop nor alter, nor tell a version that is not there', async () => {

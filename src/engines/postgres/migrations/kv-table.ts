@@ -1,7 +1,7 @@
 import type { Migration } from './migration.ts';
 
 /**
- * The map itself. Keys compare as their bytes do, which is the order of the tuples, so the primary key serves points and
+ * The map itself, and the gate of its locks, a table without rows that is only ever locked (docs/decisions/0013). Keys compare as their bytes do, which is the order of the tuples, so the primary key serves points and
  * ranges, and nothing else is indexed.
  *
  * What is stored differently from an ordinary table, and what is not:
@@ -36,6 +36,8 @@ create table "${schema}".kv (
   value bytea not null,
   version uuid not null
 ) with (autovacuum_vacuum_scale_factor = 0.05, vacuum_truncate = false);
+
+create table "${schema}".lock_gate ();
 
 do $$ begin
   if exists (select from pg_settings where name = 'default_toast_compression' and 'lz4' = any (enumvals)) then
