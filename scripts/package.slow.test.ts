@@ -35,7 +35,7 @@ const projects: readonly Project[] = [
     examples: [],
   },
   { name: 'vitest', packages: ['vitest'], doors: ['semel/testing'], examples: [] },
-  { name: 'pg', packages: ['pg', '@types/pg'], doors: [], examples: ['postgres-histories'] },
+  { name: 'pg', packages: ['pg', '@types/pg'], doors: ['semel/postgres'], examples: ['postgres-histories'] },
 ];
 const projectDirectory = ({ name }: Project): string => join(directory, name);
 /** Those that serve nothing. The second is run by src/testing/history/postgres-histories.slow.test.ts. */

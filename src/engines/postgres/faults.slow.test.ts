@@ -7,18 +7,11 @@ import { testDatabase } from './postgres-store.harness.ts';
 
 const database = testDatabase();
 
-/** What a transaction that reads and writes is told. */
-async function faultThrough(url: string, schema = 'semel'): Promise<unknown> {
-  const store = await openStore({ url, schema, connectTimeoutMs: 5_000 });
-  onTestFinished(() => store.close());
-  const reading = store.read((tx) => tx.get(['k']));
-  const writing = store.transact((tx) => tx.set(['k'], 1));
-  const [read, written] = await Promise.allSettled([reading, writing]);
-  const [a, b] = [read, written].map((settled) =>
-    settled.status === 'rejected' ? (settled.reason as Error) : settled,
-  );
-  expect(a).toMatchObject({ code: (b as { code?: string }).code });
-  return b;
+/** What opening a store is told. */
+async function faultThrough(url: string, schema?: string): Promise<unknown> {
+  const [opening] = await Promise.allSettled([openStore({ url, connectTimeoutMs: 5_000, ...(schema && { schema }) })]);
+  if (opening.status === 'fulfilled') await opening.value.close();
+  return opening.status === 'rejected' ? opening.reason : 'no fault';
 }
 
 function at(change: (url: URL) => void): string {
@@ -48,8 +41,21 @@ describe('faults', () => {
 
   test('a schema that does not exist is told with the command that makes it', async () => {
     const fault = await faultThrough(database.server().url, 'nowhere');
-    expect(fault).toMatchObject({ code: 'database-refused', effect: 'did-not-happen' });
+    expect(fault).toMatchObject({ code: 'schema-missing', effect: 'did-not-happen' });
     expect(String(fault)).toContain('semel migrate');
+  });
+
+  test('a schema that is dropped while a store has it open is told so too', async () => {
+    const schema = await database.newSchema();
+    const store = await database.open({ schema });
+    await store.transact((tx) => tx.sql(`DROP SCHEMA ${schema} CASCADE`));
+    for (const use of [store.read((tx) => tx.get(['k'])), store.transact((tx) => tx.set(['k'], 1))]) {
+      await expect(use).rejects.toMatchObject({
+        code: 'database-refused',
+        effect: 'did-not-happen',
+        message: expect.stringContaining('semel migrate'),
+      });
+    }
   });
 
   test('a server that only reads lets reads through, and refuses writes', async () => {

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
-import { openStore, type PostgresOptions, type PostgresStore } from 'semel/postgres';
+import { migrate, openStore, type PostgresOptions, type PostgresStore } from 'semel/postgres';
 import { type PostgresServer, startPostgres } from '../../testing/postgres-server.harness.ts';
 
 export interface TestDatabase {
@@ -30,9 +30,7 @@ export function testDatabase(): TestDatabase {
   };
   const newSchema = async (): Promise<string> => {
     const schema = `test_${++schemas}`;
-    await admin?.query(`CREATE SCHEMA ${schema};
-      CREATE TABLE ${schema}.kv (key bytea PRIMARY KEY, value bytea NOT NULL, version uuid NOT NULL);
-      CREATE TABLE ${schema}.lock_gate ()`);
+    if (admin !== undefined) await migrate(admin, { schema });
     return schema;
   };
   return {

@@ -14,10 +14,12 @@ import {
   transact,
 } from '../../kv/transact.ts';
 import { realWorld, type World } from '../../kv/world.ts';
+import { defaultSchema, requireSchema } from './migrate.ts';
 import { PostgresAttempt } from './postgres-attempt.ts';
 import { PostgresDatabase } from './postgres-database.ts';
 import { SnapshotReading } from './postgres-snapshot.ts';
 import type { PostgresTransaction } from './postgres-transaction.ts';
+import { toldOf } from './sql-state.ts';
 
 export interface PostgresOptions {
   /** Where the database is, as `postgres://user:password@host:port/database`. The store then has a pool of its own. */
@@ -52,7 +54,6 @@ export type PostgresEvent = { readonly type: 'retried'; readonly fault: Retryabl
 export type PostgresStore = Store<PostgresTransaction>;
 
 const defaults = Object.freeze({
-  schema: 'semel',
   connectionsMax: 10,
   connectTimeoutMs: 10_000,
   /** A server that is gone without a word must not be waited for until TCP gives up, which takes a quarter of an hour. */
@@ -64,14 +65,20 @@ const defaults = Object.freeze({
 /**
  * Opens a store in a PostgreSQL database, whose schema `migrate` has made. Any number of processes may have it open.
  *
- * @throws InvalidArgumentError, DatabaseUnavailableError, DatabaseRefusedError
+ * @throws InvalidArgumentError, SchemaMissingError, SchemaOutdatedError, SchemaNewerError, DatabaseUnavailableError, DatabaseRefusedError
  */
 export async function openStore(options: PostgresOptions): Promise<PostgresStore> {
   requireOptions(options);
-  const { world = realWorld, schema = defaults.schema, durability = 'durable' } = options;
+  const { world = realWorld, schema = defaultSchema, durability = 'durable' } = options;
   const { idleInTransactionMs = defaults.idleInTransactionMs } = options;
   const pool = options.pool ?? ownPool(options);
   const database = new PostgresDatabase(pool, world, { schema, durability, idleInTransactionMs });
+  try {
+    await requireSchema(pool, schema);
+  } catch (error) {
+    if (pool !== options.pool) await pool.end();
+    throw toldOf(error);
+  }
   return new OpenedStore(database, options);
 }
 
