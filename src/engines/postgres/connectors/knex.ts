@@ -1,7 +1,7 @@
 /** The door `semel/postgres/knex`. */
 import type { ClientBase } from 'pg';
 import type { Connector } from '../connector.ts';
-import type { Answer, IsolationLevel } from '../session.ts';
+import type { IsolationLevel } from '../session.ts';
 
 /** What is used of a `Knex` with the client `pg`, and of its transactions. */
 export interface KnexQueries {
@@ -25,7 +25,7 @@ export function knexConnector<Trx extends KnexQueries>(knex: KnexDatabase<Trx>):
       const client = (trx ?? knex).client as KnexClient;
       const connection = await client.acquireConnection();
       try {
-        return (await connection.query(text, [...values])) as Answer;
+        return await connection.query(text, [...values]);
       } finally {
         await client.releaseConnection(connection);
       }

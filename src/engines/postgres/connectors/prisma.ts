@@ -62,18 +62,19 @@ function asPg(row: Record<string, unknown>): Answer['rows'][number] {
   return Object.fromEntries(entries) as Record<string, unknown>;
 }
 
-/** Prisma tells what PostgreSQL said within what its adapter said, as an error's `cause` or in its `meta`. */
+/** What PostgreSQL said is within what the adapter said, which is thrown as it is or told in the `meta` of Prisma's own error. */
 function unwrap(error: unknown): unknown {
-  for (const inner of [error, Object(Object(error).meta).driverAdapterError]) {
-    const { originalCode, originalMessage, severity = 'ERROR' } = Object(Object(inner).cause) as AdapterCause;
-    if (originalCode === undefined) continue;
-    return Object.assign(new Error(originalMessage, { cause: error }), { code: originalCode, severity });
-  }
-  return error;
+  const { cause, meta } = Object(error) as PrismaError;
+  const { originalCode, originalMessage, severity = 'ERROR' } = meta?.driverAdapterError?.cause ?? cause ?? {};
+  if (originalCode === undefined) return error;
+  return Object.assign(new Error(originalMessage, { cause: error }), { code: originalCode, severity });
 }
 
-interface AdapterCause {
-  readonly originalCode?: string;
-  readonly originalMessage?: string;
-  readonly severity?: string;
+interface PrismaError {
+  readonly cause?: {
+    readonly originalCode?: string;
+    readonly originalMessage?: string;
+    readonly severity?: string;
+  };
+  readonly meta?: { readonly driverAdapterError?: PrismaError };
 }
