@@ -23,9 +23,9 @@ export async function changesSince(
     before.get(key) !== row?.version || !before.has(key);
   const keys = [...before.keys()];
   const answers = [
-    session.query<StoredRow>(sql.get, [keys.map(keyBytes)]),
+    session.look<StoredRow>(sql.get, [keys.map(keyBytes)]),
     ...reader.ranges.map(({ start, end }) =>
-      session.query<StoredRow>(sql.forward, [
+      session.look<StoredRow>(sql.forward, [
         keyBytes(start),
         end === undefined ? null : keyBytes(end),
         rowsLookedAtMax,

@@ -129,10 +129,11 @@ export class DatabaseLocks {
       try {
         // Ahead of the transaction. In a serializable one it would be a read, which conflicts with whatever is written near that key. That
         // the key is still absent is made sure of by the write that creates it.
-        const looking = wish.ifAbsent ? session.query(sql.get, [[keyBytes(key)]]) : undefined;
+        const looking = wish.ifAbsent ? session.look(sql.get, [[keyBytes(key)]]) : undefined;
         looking?.catch(() => undefined);
-        const beginning = session.query(
-          `${database.begin(this.#attempt.isolation)}; ${sql.gate(intention(wish.mode))} NOWAIT`,
+        const beginning = session.begin(
+          database.beginning(this.#attempt.isolation),
+          `${sql.gate(intention(wish.mode))} NOWAIT`,
         );
         beginning.catch(() => undefined);
         const trying = session.query(wish.mode === 'exclusive' ? sql.tryLock : sql.tryLockShared, [

@@ -1,4 +1,3 @@
-import type { QueryResult } from 'pg';
 import { ConflictError, TransactionClosedError } from '../../kv/errors.ts';
 import type { Version } from '../../kv/store.ts';
 import { decodeKey, type EncodedKey } from '../../kv/tuple.ts';
@@ -46,7 +45,7 @@ export async function flush(session: Session, buffer: WriteBuffer, options: Flus
     const row = newest.get(key);
     (row === undefined ? created : values).set(key, madeOn(row, key, made));
   }
-  const sent: Promise<QueryResult>[] = [];
+  const sent: Promise<unknown>[] = [];
   const send = (text: string, parameters?: readonly unknown[]): void => {
     const answer = session.query(text, parameters);
     answer.catch(() => undefined);
@@ -57,8 +56,7 @@ export async function flush(session: Session, buffer: WriteBuffer, options: Flus
   if (removed.length > 0) send(sql.remove, [removed.toSorted().map(keyBytes)]);
   if (values.size > 0) send(sql.put, [...columns(values), version]);
   if (created.size > 0) send(sql.create, [...columns(created), version]);
-  const commit = session.end('COMMIT');
-  options.onSent();
+  const commit = session.commit(options.onSent);
   await settle(session, sent, commit);
 }
 
@@ -85,16 +83,12 @@ function columns(values: ReadonlyMap<EncodedKey, Value>): readonly [readonly Buf
 }
 
 /** The first fault tells; those behind it only follow from it, and so does the ROLLBACK as which COMMIT is then answered. */
-async function settle(
-  session: Session,
-  sent: readonly Promise<QueryResult>[],
-  commit: Promise<QueryResult>,
-): Promise<void> {
+async function settle(session: Session, sent: readonly Promise<unknown>[], commit: Promise<boolean>): Promise<void> {
   const answers = await Promise.allSettled([...sent, commit]);
   const faults = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason as unknown] : []));
   const fault = faults.find((each) => sqlStateOf(each) !== failedTransaction);
   // oxlint-disable-next-line only-throw-error -- whatever pg rejected with
   if (fault !== undefined) throw fault;
-  if (faults.length === 0 && (await commit).command === 'COMMIT') return;
+  if (faults.length === 0 && (await commit)) return;
   throw new TransactionClosedError('an earlier statement of it had failed', { cause: session.failure });
 }

@@ -39,11 +39,11 @@ import type { Clock } from './statements.ts';
  * *Ended*: its locks are free, its connection is back in the pool or closed, and nothing that still runs in its name can do
  * anything.
  */
-export class PostgresAttempt implements Attempt<PostgresTransaction>, TransactionContext, RowSource {
+export class PostgresAttempt<Client> implements Attempt<PostgresTransaction<Client>>, TransactionContext, RowSource {
   readonly database: PostgresDatabase;
   readonly isolation: Isolation;
   readonly age: number;
-  readonly tx: PostgresTransaction;
+  readonly tx: PostgresTransaction<Client>;
   readonly reader = new RowReader(this);
   readonly #durability: Durability;
   readonly #owner: LockOwner;
@@ -71,7 +71,7 @@ export class PostgresAttempt implements Attempt<PostgresTransaction>, Transactio
     this.#owner = new LockOwner(label, this.age, (fault) => (this.#fault = fault));
     this.#locks = new DatabaseLocks(this);
     this.#onEarlyClock = onEarlyClock;
-    this.tx = new PostgresTransaction(this);
+    this.tx = new PostgresTransaction<Client>(this);
   }
 
   get sql(): PostgresDatabase['sql'] {
@@ -137,7 +137,7 @@ export class PostgresAttempt implements Attempt<PostgresTransaction>, Transactio
       if (this.#session !== undefined) return this.#session;
       await this.opening(async () => {
         const session = await this.connect();
-        session.query(this.database.begin(this.isolation)).catch(() => undefined);
+        session.begin(this.database.beginning(this.isolation)).catch(() => undefined);
         return session;
       });
     }
@@ -201,12 +201,8 @@ export class PostgresAttempt implements Attempt<PostgresTransaction>, Transactio
   /** Outside the transaction, so that it takes no snapshot. */
   async peek(key: EncodedKey): Promise<StoredRow | undefined> {
     if (this.#session !== undefined || this.#opening !== undefined) return this.reader.row(key);
-    try {
-      const { rows } = await this.database.pool.query(this.sql.get, [[keyBytes(key)]]);
-      return (rows as StoredRow[])[0];
-    } catch (error) {
-      throw toldOf(error);
-    }
+    const { rows } = await this.database.query(this.sql.get, [[keyBytes(key)]]);
+    return (rows as readonly StoredRow[])[0];
   }
 
   async lock(target: LockTarget, options: LockWish): Promise<boolean> {
@@ -254,7 +250,8 @@ export class PostgresAttempt implements Attempt<PostgresTransaction>, Transactio
   }
 
   /** A statement of the user's failed: its error is theirs, but the attempt may be run again for it. */
-  noteFailure(error: unknown): void {
+  noteFailure(thrown: unknown): void {
+    const error = this.database.sessions.unwrap(thrown);
     if (sqlStateOf(error) === deadlockDetected) {
       this.#fault ??= new DeadlockError([{ transaction: this.label, waitsFor: 'a row of another transaction' }]);
     } else if (isConflict(error, this.database.schema)) {

@@ -1,9 +1,8 @@
-import type { Pool } from 'pg';
 import { limits } from '../../kv/limits.ts';
 import { LockTable } from '../../kv/locks/lock-table.ts';
 import type { Durability, Isolation, Version } from '../../kv/store.ts';
 import type { World } from '../../kv/world.ts';
-import { Session } from './session.ts';
+import type { Answer, Beginning, IsolationLevel, Session, Sessions } from './session.ts';
 import { toldOf } from './sql-state.ts';
 import { type Statements, statementsFor } from './statements.ts';
 
@@ -13,23 +12,23 @@ export interface DatabaseSettings {
   readonly idleInTransactionMs: number;
 }
 
-/** What the attempts of one store share: the pool, the clock as far as it was seen, and the locks of this process. */
+/** What the attempts of one store share: the connections, the clock as far as it was seen, and the locks of this process. */
 export class PostgresDatabase {
-  readonly pool: Pool;
+  readonly sessions: Sessions;
   readonly schema: string;
   readonly durability: Durability;
   readonly sql: Statements;
   readonly world: World;
   readonly locks: LockTable;
-  readonly #settings: string;
+  readonly #settings: readonly string[];
   #ages = 0;
   /** Of this opening: no other one has these bytes. */
   readonly #epoch: string;
   #versions = 0n;
   #newestMs = 0;
 
-  constructor(pool: Pool, world: World, { schema, durability, idleInTransactionMs }: DatabaseSettings) {
-    this.pool = pool;
+  constructor(sessions: Sessions, world: World, { schema, durability, idleInTransactionMs }: DatabaseSettings) {
+    this.sessions = sessions;
     this.world = world;
     this.schema = schema;
     this.durability = durability;
@@ -41,26 +40,33 @@ export class PostgresDatabase {
       `lock_timeout = ${limits.lockTimeoutMs}`,
       `idle_in_transaction_session_timeout = ${idleInTransactionMs}`,
       `client_connection_check_interval = ${clientCheckMs}`,
-    ]
-      .map((setting) => `; SET LOCAL ${setting}`)
-      .join('');
+    ].map((setting) => `SET LOCAL ${setting}`);
   }
 
   /** @throws DatabaseUnavailableError, DatabaseRefusedError */
   async connect(): Promise<Session> {
     try {
-      return new Session(await this.pool.connect());
+      return await this.sessions.open();
     } catch (error) {
       throw toldOf(error);
     }
   }
 
-  begin(isolation: Isolation): string {
-    return `BEGIN ISOLATION LEVEL ${levels[isolation]}${this.#settings}`;
+  /** Outside of transactions. @throws DatabaseUnavailableError, DatabaseRefusedError */
+  async query(text: string, values: readonly unknown[]): Promise<Answer> {
+    try {
+      return await this.sessions.query(text, values);
+    } catch (error) {
+      throw toldOf(this.sessions.unwrap(error));
+    }
   }
 
-  beginReading(): string {
-    return `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY${this.#settings}`;
+  beginning(isolation: Isolation): Beginning {
+    return { isolation: levels[isolation], settings: this.#settings };
+  }
+
+  beginningToRead(): Beginning {
+    return { isolation: 'repeatable read', settings: ['SET TRANSACTION READ ONLY', ...this.#settings] };
   }
 
   takeAge(): number {
@@ -81,10 +87,10 @@ export class PostgresDatabase {
   }
 }
 
-const levels: Readonly<Record<Isolation, string>> = {
-  serializable: 'SERIALIZABLE',
-  snapshot: 'REPEATABLE READ',
-  'read-committed': 'READ COMMITTED',
+const levels: Readonly<Record<Isolation, IsolationLevel>> = {
+  serializable: 'serializable',
+  snapshot: 'repeatable read',
+  'read-committed': 'read committed',
 };
 
 /** How soon the server notices in a long statement that its client is gone, and frees what that one held. */

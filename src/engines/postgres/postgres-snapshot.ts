@@ -47,7 +47,7 @@ export class SnapshotReading implements RowSource {
       session.giveBack();
       this.requireOpen();
     }
-    session.query(this.#database.beginReading()).catch(() => undefined);
+    session.begin(this.#database.beginningToRead()).catch(() => undefined);
     session.query<Clock>(this.sql.clock).then(
       ({ rows }) => {
         for (const { now } of rows) this.#now = this.#database.tick(now);

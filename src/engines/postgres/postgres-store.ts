@@ -1,4 +1,4 @@
-import pg, { type Pool } from 'pg';
+import pg, { type Pool, type PoolClient } from 'pg';
 import { Bound, requireTimeout } from '../../kv/bound.ts';
 import { Call, Calls } from '../../kv/calls.ts';
 import { InvalidArgumentError } from '../../kv/errors.ts';
@@ -14,14 +14,18 @@ import {
   transact,
 } from '../../kv/transact.ts';
 import { realWorld, type World } from '../../kv/world.ts';
+import type { Connector } from './connector.ts';
+import { ConnectorSessions } from './connector-session.ts';
 import { defaultSchema, requireSchema } from './migrate.ts';
+import { PooledSessions } from './pooled-session.ts';
 import { PostgresAttempt } from './postgres-attempt.ts';
 import { PostgresDatabase } from './postgres-database.ts';
 import { SnapshotReading } from './postgres-snapshot.ts';
 import type { PostgresTransaction } from './postgres-transaction.ts';
+import type { Sessions } from './session.ts';
 import { toldOf } from './sql-state.ts';
 
-export interface PostgresOptions {
+export interface PostgresOptions<Client = PoolClient> {
   /** Where the database is, as `postgres://user:password@host:port/database`. The store then has a pool of its own. */
   readonly url?: string;
   /**
@@ -29,6 +33,8 @@ export interface PostgresOptions {
    * a round trip of its own.
    */
   readonly pool?: Pool;
+  /** The user's ORM, through which transactions are then opened, on its connections. Each statement is a round trip of its own. */
+  readonly connector?: Connector<Client>;
   /** Where the tables are. Default `semel`. */
   readonly schema?: string;
   /** Connections of the store's own pool. Default 10. */
@@ -51,7 +57,8 @@ export interface PostgresOptions {
 /** What happened in a store, in numbers: never a key, never a value. */
 export type PostgresEvent = { readonly type: 'retried'; readonly fault: RetryableFault['code'] };
 
-export type PostgresStore = Store<PostgresTransaction>;
+/** `Client` is what a body gets as `await tx.client()`. */
+export type PostgresStore<Client = PoolClient> = Store<PostgresTransaction<Client>>;
 
 const defaults = Object.freeze({
   connectionsMax: 10,
@@ -67,32 +74,38 @@ const defaults = Object.freeze({
  *
  * @throws InvalidArgumentError, SchemaMissingError, SchemaOutdatedError, SchemaNewerError, DatabaseUnavailableError, DatabaseRefusedError
  */
-export async function openStore(options: PostgresOptions): Promise<PostgresStore> {
+export async function openStore<Client = PoolClient>(options: PostgresOptions<Client>): Promise<PostgresStore<Client>> {
   requireOptions(options);
   const { world = realWorld, schema = defaultSchema, durability = 'durable' } = options;
   const { idleInTransactionMs = defaults.idleInTransactionMs } = options;
-  const pool = options.pool ?? ownPool(options);
-  const database = new PostgresDatabase(pool, world, { schema, durability, idleInTransactionMs });
+  const sessions = sessionsOf(options);
   try {
-    await requireSchema(pool, schema);
+    await requireSchema({ query: (text) => sessions.query(text, []) }, schema);
   } catch (error) {
-    if (pool !== options.pool) await pool.end();
-    throw toldOf(error);
+    await sessions.close();
+    throw toldOf(sessions.unwrap(error));
   }
-  return new OpenedStore(database, options);
+  const database = new PostgresDatabase(sessions, world, { schema, durability, idleInTransactionMs });
+  return new OpenedStore<Client>(database, options.onEvent);
 }
 
 /** @throws InvalidArgumentError */
-function requireOptions(options: PostgresOptions): void {
-  if ((options.pool === undefined) === (options.url === undefined)) {
-    throw new InvalidArgumentError('url', options.url, 'either a url or a pool');
+function requireOptions<Client>(options: PostgresOptions<Client>): void {
+  const { url, pool, connector } = options;
+  if ([url, pool, connector].filter((way) => way !== undefined).length !== 1) {
+    throw new InvalidArgumentError('url', url, 'either a url, a pool or a connector');
   }
   if (options.durability !== undefined) requireOneOf('durability', options.durability, durabilities);
   for (const field of ['connectTimeoutMs', 'answerTimeoutMs', 'idleInTransactionMs'] as const)
     requireTimeout(field, options[field]);
 }
 
-function ownPool({ url, connectionsMax, connectTimeoutMs, answerTimeoutMs }: PostgresOptions): Pool {
+function sessionsOf<Client>(options: PostgresOptions<Client>): Sessions {
+  if (options.connector !== undefined) return new ConnectorSessions(options.connector);
+  return new PooledSessions(options.pool ?? ownPool(options), options.pool === undefined);
+}
+
+function ownPool<Client>({ url, connectionsMax, connectTimeoutMs, answerTimeoutMs }: PostgresOptions<Client>): Pool {
   const pool = new pg.Pool({
     connectionString: url,
     max: connectionsMax ?? defaults.connectionsMax,
@@ -106,22 +119,20 @@ function ownPool({ url, connectionsMax, connectTimeoutMs, answerTimeoutMs }: Pos
   return pool;
 }
 
-class OpenedStore implements PostgresStore {
+class OpenedStore<Client> implements PostgresStore<Client> {
   readonly isRemote = true;
   readonly #database: PostgresDatabase;
   readonly #calls = new Calls();
   readonly #onRetry: (fault: RetryableFault) => void;
-  readonly #ownsPool: boolean;
   #closed: Promise<void> | undefined;
 
-  constructor(database: PostgresDatabase, { onEvent, pool }: PostgresOptions) {
+  constructor(database: PostgresDatabase, onEvent: PostgresOptions['onEvent']) {
     this.#database = database;
-    this.#ownsPool = pool === undefined;
     this.#onRetry = (fault) => tell(onEvent, { type: 'retried', fault: fault.code });
   }
 
-  transact<T>(body: (tx: PostgresTransaction) => T | Promise<T>, options?: TransactOptions): Promise<T> {
-    return this.#calls.run(new TransactCall(this.#database, this.#calls, this.#onRetry), (call) =>
+  transact<T>(body: (tx: PostgresTransaction<Client>) => T | Promise<T>, options?: TransactOptions): Promise<T> {
+    return this.#calls.run(new TransactCall<Client>(this.#database, this.#calls, this.#onRetry), (call) =>
       transact(call, call.within(body), options),
     );
   }
@@ -159,12 +170,12 @@ class OpenedStore implements PostgresStore {
 
   async #close(options: CallOptions | undefined): Promise<void> {
     await this.#calls.close(this.#database.world, options);
-    if (this.#ownsPool) await this.#database.pool.end();
+    await this.#database.sessions.close();
   }
 }
 
 /** One call of `transact`, as the engine that it is given. */
-class TransactCall extends Call implements Engine<PostgresTransaction> {
+class TransactCall<Client> extends Call implements Engine<PostgresTransaction<Client>> {
   readonly #database: PostgresDatabase;
   readonly #calls: Calls;
   readonly onRetry: (fault: RetryableFault) => void;
@@ -182,20 +193,27 @@ class TransactCall extends Call implements Engine<PostgresTransaction> {
     return this.#database.world;
   }
 
-  begin(options: AttemptOptions): PostgresAttempt {
+  begin(options: AttemptOptions): PostgresAttempt<Client> {
     this.#calls.requireOpen();
-    const attempt = new PostgresAttempt(this.#database, options, () => (this.#snapshotFirst = true));
+    const attempt = new PostgresAttempt<Client>(this.#database, options, () => (this.#snapshotFirst = true));
     this.attempt = attempt;
     this.#running = attempt;
     return attempt;
   }
 
-  #running: PostgresAttempt | undefined;
+  #running: PostgresAttempt<Client> | undefined;
 
-  within<T>(body: (tx: PostgresTransaction) => T | Promise<T>): (tx: PostgresTransaction) => T | Promise<T> {
+  within<T>(
+    body: (tx: PostgresTransaction<Client>) => T | Promise<T>,
+  ): (tx: PostgresTransaction<Client>) => T | Promise<T> {
     return async (tx) => {
       if (this.#snapshotFirst) await this.#running?.takeSnapshot();
-      return body(tx);
+      try {
+        return await body(tx);
+      } catch (error) {
+        this.#running?.noteFailure(error);
+        throw error;
+      }
     };
   }
 }

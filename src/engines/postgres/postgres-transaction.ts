@@ -47,8 +47,11 @@ export interface SqlResult<Row> {
   readonly rowCount: number;
 }
 
-/** What a body holds on PostgreSQL: a store's transaction, and the same transaction for the user's own tables. */
-export class PostgresTransaction extends BufferedTransaction implements Transaction {
+/**
+ * What a body holds on PostgreSQL: a store's transaction, and the same transaction for the user's own tables. `Client` is what the user's
+ * own client or ORM calls a transaction.
+ */
+export class PostgresTransaction<Client = PoolClient> extends BufferedTransaction implements Transaction {
   readonly #attempt: TransactionContext;
   readonly #buffer: WriteBuffer;
   readonly #scope: SqlScope;
@@ -97,10 +100,17 @@ export class PostgresTransaction extends BufferedTransaction implements Transact
     }
   }
 
-  /** The connection that has this transaction open, for an ORM or a query builder. It must not end the transaction. */
-  async client(): Promise<PoolClient> {
+  /**
+   * This transaction as the user's client or ORM has it. What runs through it commits with everything else, or not at all; a nested scope
+   * that is discarded takes it back, from where the scope asked for it. It must not end the transaction, and every statement is waited for.
+   */
+  async client(): Promise<Client> {
     this.requireOpen();
-    return (await this.#scope.enter()).handOut();
+    const session = await this.#scope.enter();
+    await session.inOrder();
+    this.requireOpen();
+    // What the sessions of a store hand out is told by the options that it was opened with.
+    return session.handOut() as Client;
   }
 
   async get(key: Key): Promise<Value | undefined> {
@@ -208,7 +218,8 @@ export class PostgresTransaction extends BufferedTransaction implements Transact
         return body(inner);
       });
     } catch (error) {
-      scope?.undo();
+      this.#attempt.noteFailure(error);
+      await scope?.undo();
       throw error;
     }
   }
@@ -270,9 +281,11 @@ class SqlScope {
     this.#savepoint = { session, at: this.#attempt.openSavepoint(session) };
   }
 
-  undo(): void {
+  async undo(): Promise<void> {
     if (this.#savepoint === undefined) return;
     const { session, at } = this.#savepoint;
-    if (session.isOpen) this.#attempt.undo(session, at);
+    if (!session.isOpen) return;
+    this.#attempt.undo(session, at);
+    await session.inOrder();
   }
 }

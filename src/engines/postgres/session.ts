@@ -1,160 +1,66 @@
-import { connect } from 'node:net';
-import type { PoolClient, QueryConfig, QueryResult, QueryResultRow } from 'pg';
-import { assert } from '../../kv/assert.ts';
-import { failedTransaction, sqlStateOf } from './sql-state.ts';
+import type { QueryResultRow } from 'pg';
+
+/** In PostgreSQL's words. */
+export type IsolationLevel = 'serializable' | 'repeatable read' | 'read committed';
+
+export interface Beginning {
+  readonly isolation: IsolationLevel;
+  /** Statements that follow at once, and take no snapshot. */
+  readonly settings: readonly string[];
+}
+
+export interface Answer<Row = QueryResultRow> {
+  readonly rows: readonly Row[];
+  readonly rowCount: number | null;
+}
 
 /**
- * One transaction on one connection of the pool.
+ * One transaction on one connection, however that was come by.
  *
- * *Open*: statements are sent as soon as they are given, without waiting for the answers to earlier ones, and are answered in their
- * order. → *ending*, when COMMIT or ROLLBACK is sent; the connection goes back to the pool with its answer. → *gone*, when the
- * connection broke, or was given up while a statement ran: then it is closed, and the server, where the statement may still run, is
- * asked to cancel it.
+ * *New* → *open* with `begin`: statements are given without waiting for the answers to earlier ones, and are carried out and answered in
+ * their order. → *ending*, when COMMIT or ROLLBACK is sent. → *gone*, when it was given back or given up.
  */
-export class Session {
-  readonly #client: PoolClient;
-  #state: 'open' | 'ending' | 'gone' = 'open';
-  #unanswered = 0;
-  #handedOut = false;
-  /** The last one sent; for clients that do not pipeline. */
-  #last: Promise<unknown> = Promise.resolve();
-  #failure: unknown;
-
-  constructor(client: PoolClient) {
-    this.#client = client;
-    client.on('error', this.#onError);
-  }
-
+export interface Session {
   /** Why the transaction is lost, where a statement of it has failed: PostgreSQL then takes no other. */
-  get failure(): unknown {
-    return this.#failure;
-  }
-
+  readonly failure: unknown;
+  readonly isOpen: boolean;
+  /** Whether something of it may still run. */
+  readonly isBusy: boolean;
+  /** Whether whoever has the handle ended the transaction with it. */
+  readonly isEndedByOthers: boolean;
+  /** Ahead of the transaction, or after its end: a read that is none of its own. */
+  look<Row extends QueryResultRow>(text: string, values: readonly unknown[]): Promise<Answer<Row>>;
+  /** `first` is a statement that travels with BEGIN. */
+  begin(beginning: Beginning, first?: string): Promise<unknown>;
+  /** One of the store's own. Without parameters it may be several statements. */
+  query<Row extends QueryResultRow = QueryResultRow>(text: string, values?: readonly unknown[]): Promise<Answer<Row>>;
+  /** One of the user's. PostgreSQL's extended protocol takes no second one with it. */
+  statement<Row extends QueryResultRow>(text: string, values: readonly unknown[]): Promise<Answer<Row>>;
+  /** Resolves when what was sent is certain to be carried out before what others send. */
+  inOrder(): Promise<void>;
+  /** The user's own way into this transaction; only for who has waited for `inOrder`. */
+  handOut(): unknown;
   /** After a statement failed inside a savepoint, and that was rolled back. */
-  forgetFailure(): void {
-    this.#failure = undefined;
-  }
-
-  get isOpen(): boolean {
-    return this.#state === 'open';
-  }
-
-  /** For the user's own statements, in this transaction. From there on only the server knows whether it is still open. */
-  handOut(): PoolClient {
-    this.#handedOut = true;
-    return this.#client;
-  }
-
-  /** Whether whoever has the client ended the transaction with it. */
-  get isEndedByOthers(): boolean {
-    return this.#handedOut && this.#unanswered === 0 && this.#client.getTransactionStatus() === 'I';
-  }
-
-  /** One statement: PostgreSQL's extended protocol takes no second one. */
-  statement<Row extends QueryResultRow>(text: string, values: readonly unknown[]): Promise<QueryResult<Row>> {
-    return this.#tracked<Row>({ text, values: [...values], ...extended });
-  }
-
-  /** Without parameters it may be several statements. */
-  query<Row extends QueryResultRow = QueryResultRow>(
-    text: string,
-    values?: readonly unknown[],
-  ): Promise<QueryResult<Row>> {
-    return this.#tracked<Row>(values === undefined ? { text } : { text, values: [...values] });
-  }
-
-  async #tracked<Row extends QueryResultRow>(config: QueryConfig): Promise<QueryResult<Row>> {
-    assert(this.#state !== 'gone', 'a session that is gone is not used');
-    this.#unanswered++;
-    try {
-      return await this.#send<Row>(config);
-    } catch (error) {
-      if (sqlStateOf(error) !== failedTransaction) this.#failure ??= error;
-      throw error;
-    } finally {
-      this.#unanswered--;
-    }
-  }
-
-  #send<Row extends QueryResultRow>(config: QueryConfig): Promise<QueryResult<Row>> {
-    const sent = (): Promise<QueryResult<Row>> => this.#client.query<Row>(config);
-    if (this.#client.pipeline) return sent();
-    const answer = this.#last.then(sent, sent);
-    this.#last = answer;
-    return answer;
-  }
-
-  /** Sends the last statement, and gives the connection back when it is answered, whatever the answer. */
-  async end(text: 'COMMIT' | 'ROLLBACK'): Promise<QueryResult> {
-    assert(this.#state === 'open', 'a transaction ends once');
-    this.#state = 'ending';
-    return this.query(text);
-  }
-
+  forgetFailure(): void;
+  /** Whether it is committed; a failed transaction's COMMIT is a ROLLBACK. `onSent` is called when only the answer can tell. */
+  commit(onSent: () => void): Promise<boolean>;
   /** Ends it without a commit, unless it has been ended, and gives the connection back. Nobody waits for the answer. */
-  rollback(): void {
-    this.undo().then(
-      () => this.giveBack(),
-      () => this.giveUp(),
-    );
-  }
-
-  /** Resolves when nothing of the transaction is left; the connection is kept. */
-  async undo(): Promise<void> {
-    if (this.#state === 'open') await this.end('ROLLBACK');
-  }
-
+  rollback(): void;
+  /** Resolves when nothing of the transaction is left; the session can still `look`. */
+  undo(): Promise<void>;
   /** After its end: the connection is free for others. */
-  giveBack(): void {
-    if (this.#state === 'gone') return;
-    this.#state = 'gone';
-    this.#client.off('error', this.#onError);
-    this.#client.release();
-  }
-
-  /** Closes the connection; the server then rolls back what was not committed. */
-  giveUp(): void {
-    if (this.#state === 'gone') return;
-    this.#state = 'gone';
-    if (this.#unanswered > 0) cancel(this.#client);
-    this.#client.release(true);
-  }
-
-  /** Whether a statement of it is unanswered. */
-  get isBusy(): boolean {
-    return this.#unanswered > 0;
-  }
-
-  readonly #onError = (error: Error): void => {
-    // A connection that breaks between two statements tells it here; the next statement fails.
-    this.#failure ??= error;
-  };
+  giveBack(): void;
+  /** Ends it although a statement of it may run, which the server is asked to cancel. */
+  giveUp(): void;
 }
 
-/** pg has it since 8.12, and its types do not. */
-const extended = { queryMode: 'extended' } as const;
-
-/**
- * Asks the server, on a connection of its own, to cancel what another one runs (protocol 3.0, CancelRequest). It is never answered, and
- * may come to nothing; then `client_connection_check_interval` ends the statement.
- */
-function cancel(client: PoolClient): void {
-  const { host, port, processID, secretKey } = client as unknown as Backend;
-  if (typeof processID !== 'number' || typeof secretKey !== 'number') return;
-  const request = Buffer.alloc(16);
-  request.writeInt32BE(request.length, 0);
-  request.writeInt32BE(80_877_102, 4);
-  request.writeInt32BE(processID, 8);
-  request.writeInt32BE(secretKey, 12);
-  const socket = host.startsWith('/') ? connect(`${host}/.s.PGSQL.${port}`) : connect(port, host);
-  socket.on('error', () => undefined);
-  socket.end(request);
-}
-
-/** What pg keeps of the server's greeting, and does not declare. */
-interface Backend {
-  readonly host: string;
-  readonly port: number;
-  readonly processID: number | null;
-  readonly secretKey: number | null;
+/** Where a store's sessions come from. */
+export interface Sessions {
+  /** @throws what says that there is no connection */
+  open(): Promise<Session>;
+  /** Outside of transactions. */
+  query(text: string, values: readonly unknown[]): Promise<Answer>;
+  /** The error as PostgreSQL told it, where the user's client wraps it. */
+  unwrap(error: unknown): unknown;
+  close(): Promise<void>;
 }

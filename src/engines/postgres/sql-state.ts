@@ -7,6 +7,20 @@ export function sqlStateOf(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
+/** The error as PostgreSQL told it, where a client, or whoever caught it, has wrapped it; else the error as it is. */
+export function innermost(error: unknown, unwrap = (outer: unknown): unknown => outer): unknown {
+  let inner = error;
+  for (let depth = 0; depth < causesMax && inner instanceof Error; depth++) {
+    const unwrapped = unwrap(inner);
+    if (sqlStateOf(unwrapped) !== undefined) return unwrapped;
+    inner = inner.cause;
+  }
+  return unwrap(error);
+}
+
+/** Nobody wraps so often, but an error may be its own cause. */
+const causesMax = 10;
+
 /** Another attempt may do better. 23505 counts on the store's own table alone: there it is a race for one key. */
 export function isConflict(error: unknown, schema: string): boolean {
   const state = sqlStateOf(error);
@@ -25,6 +39,8 @@ export const deadlockDetected = '40P01';
 export const lockNotAvailable = '55P03';
 /** What every statement gets after one that failed. */
 export const failedTransaction = '25P02';
+/** What only a transaction can do, said outside of one. */
+export const noActiveTransaction = '25P01';
 
 /** Whether the connection can no longer be used, so that the fate of a commit that was sent is open. */
 export function isConnectionLost(error: unknown): boolean {

@@ -7,12 +7,15 @@ export type Statements = ReturnType<typeof statementsFor>;
 /** Whole milliseconds by the server's clock. Not `now()`, which is the transaction's beginning, and older than any wait. */
 const clock = 'floor(extract(epoch from clock_timestamp()) * 1000)::float8';
 
+/** Which of the server's processes answers, for who may have to cancel what runs there. */
+const backend = 'pg_backend_pid() AS backend';
+
 export function statementsFor(schema: string) {
   const table = `"${schema}".kv`;
   const gate = `"${schema}".lock_gate`;
   const columns = 'key, value, version';
   return Object.freeze({
-    clock: `SELECT ${clock} AS now`,
+    clock: `SELECT ${clock} AS now, ${backend}`,
     get: `SELECT ${columns} FROM ${table} WHERE key = ANY($1)`,
     getLocked: `SELECT ${columns} FROM ${table} WHERE key = ANY($1) ORDER BY key FOR UPDATE`,
     forward: `SELECT ${columns} FROM ${table} WHERE key >= $1 AND ($2::bytea IS NULL OR key < $2) ORDER BY key LIMIT $3`,
@@ -22,10 +25,10 @@ export function statementsFor(schema: string) {
     /** Of a key that was found absent: somebody else's would be a conflict. */
     create: `INSERT INTO ${table} (${columns}) SELECT *, $3 FROM unnest($1::bytea[], $2::bytea[])`,
     remove: `DELETE FROM ${table} WHERE key = ANY($1)`,
-    tryLock: `SELECT pg_try_advisory_xact_lock($1) AS granted, ${clock} AS now`,
-    tryLockShared: `SELECT pg_try_advisory_xact_lock_shared($1) AS granted, ${clock} AS now`,
-    lock: 'SELECT pg_advisory_xact_lock($1)',
-    lockShared: 'SELECT pg_advisory_xact_lock_shared($1)',
+    tryLock: `SELECT pg_try_advisory_xact_lock($1) AS granted, ${clock} AS now, ${backend}`,
+    tryLockShared: `SELECT pg_try_advisory_xact_lock_shared($1) AS granted, ${clock} AS now, ${backend}`,
+    lock: 'SELECT 1 FROM pg_advisory_xact_lock($1)',
+    lockShared: 'SELECT 1 FROM pg_advisory_xact_lock_shared($1)',
     gate: (mode: GateMode) => `LOCK TABLE ${gate} IN ${mode} MODE`,
   });
 }
