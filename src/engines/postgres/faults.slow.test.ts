@@ -76,7 +76,7 @@ describe('faults', () => {
   });
 
   test('a pool without a free connection is told as unavailable within its bound, and nothing hangs', async () => {
-    const store = await database.open({ connectionsMax: 1, connectTimeoutMs: 50 });
+    const store = await database.open({ connectionsMax: 1, connectTimeoutMs: 3_000 });
     const gate = Promise.withResolvers<void>();
     const begun = Promise.withResolvers<void>();
     const holding = store.transact(async (tx) => {
