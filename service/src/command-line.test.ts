@@ -21,7 +21,13 @@ describe('parseCommandLine', () => {
   test('parseCommandLine without arguments serves ./data on 127.0.0.1:4600', () => {
     expect(parseCommandLine([], {})).toEqual({
       outcome: 'serve',
-      config: { directory: resolve('data'), host: '127.0.0.1', port: 4600, apiKeys: undefined, logLevel: 'info' },
+      config: {
+        place: { engine: 'embedded', directory: resolve('data') },
+        host: '127.0.0.1',
+        port: 4600,
+        apiKeys: undefined,
+        logLevel: 'info',
+      },
     });
   });
 
@@ -33,7 +39,8 @@ describe('parseCommandLine', () => {
       SEMEL_API_KEYS: apiKeysFile,
       SEMEL_LOG_LEVEL: 'debug',
     };
-    const config = { directory: '/srv/semel', host: '0.0.0.0', port: 0, apiKeys: [entry], logLevel: 'debug' };
+    const place = { engine: 'embedded', directory: '/srv/semel' };
+    const config = { place, host: '0.0.0.0', port: 0, apiKeys: [entry], logLevel: 'debug' };
     expect(parseCommandLine([], environment)).toEqual({ outcome: 'serve', config });
     expect(parseCommandLine(['--port', '81', '--host', '::1'], environment)).toEqual({
       outcome: 'serve',

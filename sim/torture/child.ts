@@ -1,5 +1,6 @@
 import { flushCompileCache } from 'node:module';
-import { openStore, type Disk, type EmbeddedStore, type StoreEvent } from 'semel/embedded';
+import { openStore, type Disk, type EmbeddedStore, type OpenOptions, type StoreEvent } from 'semel/embedded';
+import { openEmbeddedStorage } from '../../service/src/embedded-storage.ts';
 import { startService } from '../../service/src/service.ts';
 import { nodeDisk } from '../../src/engines/embedded/node-disk.ts';
 import type { Arming } from './kill-point.ts';
@@ -63,21 +64,22 @@ async function serve(
 ): Promise<FromChild> {
   let isServing = false;
   let recovery: Recovery | undefined;
+  const disk = killingDisk(spoilDisk(await nodeDisk(directory)), killSwitch, () => isServing);
+  const open = async (options: OpenOptions): Promise<EmbeddedStore> => {
+    const onEvent = (event: StoreEvent): void => {
+      if (event.type === 'recovered') recovery = event;
+      options.onEvent?.(event);
+    };
+    const store = await openStore({ ...options, ...oftenACheckpoint, onEvent });
+    return spoilStore(killingStore(store, killSwitch));
+  };
   const service = await startService({
-    directory,
+    place: { engine: 'embedded', directory },
     host: '127.0.0.1',
     port: 0,
     apiKeys: undefined,
     logLevel: 'info',
-    async openStore({ directory: _, ...options }) {
-      const disk = killingDisk(spoilDisk(await nodeDisk(directory)), killSwitch, () => isServing);
-      const onEvent = (event: StoreEvent): void => {
-        if (event.type === 'recovered') recovery = event;
-        options.onEvent?.(event);
-      };
-      const store = await openStore({ ...options, ...oftenACheckpoint, disk, onEvent });
-      return spoilStore(killingStore(store, killSwitch));
-    },
+    openStorage: (context) => openEmbeddedStorage(context, { on: { disk }, open }),
   });
   // A start that needed fewer steps than the order counts is cut behind its last one.
   if (killSwitch.isArmedFor('during-recovery')) killSwitch.die('during-recovery', { step: 'behind the last step' });
