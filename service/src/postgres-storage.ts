@@ -1,9 +1,12 @@
-import { DatabaseRefusedError, openStore, type PostgresEvent } from 'semel/postgres';
+import pg from 'pg';
+import { DatabaseRefusedError, openStore, type PostgresEvent, type PostgresOptions } from 'semel/postgres';
 import type { DataPlace } from './data-place.ts';
 import { problemOfFault } from './fault-problem.ts';
 import { problem } from './problem.ts';
 import { serviceLimits } from './service-limits.ts';
 import type { Storage, StorageContext } from './storage.ts';
+
+type PostgresPlace = Extract<DataPlace, { engine: 'postgres' }>;
 
 /**
  * A database that any number of these processes share. What is refused because the database is away is refused for that time alone:
@@ -11,15 +14,15 @@ import type { Storage, StorageContext } from './storage.ts';
  */
 export async function openPostgresStorage(
   { world, metrics }: StorageContext,
-  { url, schema }: Extract<DataPlace, { engine: 'postgres' }>,
+  { url, schema }: PostgresPlace,
 ): Promise<Storage> {
   const onEvent = ({ fault }: PostgresEvent): void => metrics.countRetry(fault);
-  const store = await openStore({ url, schema, world, onEvent });
+  const place: PostgresOptions = { url, schema, world };
+  await migrateSchema({ url, schema });
+  const store = await openStore({ ...place, onEvent });
   // In a pool of their own, or pages that nobody asks for again would leave no connection for writes.
   const snapshots = await openStore({
-    url,
-    schema,
-    world,
+    ...place,
     connectionsMax: 2 * serviceLimits.postgresPagingSessionsMax,
     // It is ended by the service, which tells whoever comes back.
     idleInTransactionMs: serviceLimits.pagingIdleMsMax + graceMs,
@@ -33,7 +36,7 @@ export async function openPostgresStorage(
         return undefined;
       } catch (error) {
         if (error instanceof DatabaseRefusedError) return problemOfFault(error);
-        return problem('database-unavailable', 'requests are refused meanwhile, and executed again once it answers');
+        return problem('database-unavailable', 'whatever needs it is refused until it answers');
       }
     },
     async close() {
@@ -43,3 +46,25 @@ export async function openPostgresStorage(
 }
 
 const graceMs = 10_000;
+
+/** Where nothing is to be done, no right is needed but to read. */
+async function migrateSchema({ url, schema }: Pick<PostgresPlace, 'url' | 'schema'>): Promise<void> {
+  const store = await openStore({ url, schema, connectionsMax: 1 });
+  try {
+    // Looks by the store, whose errors say what to do.
+    await store.read((tx) => tx.get(['readiness']));
+  } catch (error) {
+    if (!(error instanceof DatabaseRefusedError && ['42P01', '3F000'].includes(error.sqlState))) throw error;
+    const client = new pg.Client({ connectionString: url });
+    await client.connect();
+    try {
+      await client.query(`SELECT pg_advisory_lock(1); CREATE SCHEMA IF NOT EXISTS ${schema};
+        CREATE TABLE IF NOT EXISTS ${schema}.kv (key bytea PRIMARY KEY, value bytea NOT NULL, version uuid NOT NULL);
+        CREATE TABLE IF NOT EXISTS ${schema}.lock_gate ()`);
+    } finally {
+      await client.end();
+    }
+  } finally {
+    await store.close();
+  }
+}
