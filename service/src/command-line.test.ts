@@ -48,6 +48,33 @@ describe('parseCommandLine', () => {
     });
   });
 
+  test('parseCommandLine --postgres serves a database instead of a directory, from the environment as well', () => {
+    const url = 'postgres://ann:s3cret@db.example:5433/shop';
+    const place = { engine: 'postgres', url, schema: 'semel' };
+    expect(parseCommandLine(['--postgres', url], {})).toMatchObject({ config: { place } });
+    expect(parseCommandLine([], { SEMEL_POSTGRES: url, SEMEL_SCHEMA: 'other' })).toMatchObject({
+      config: { place: { ...place, schema: 'other' } },
+    });
+  });
+
+  test.each([
+    [['--postgres', 'postgres://ann:s3cret@h/db', '--data', 'x'], '--data'],
+    [['--postgres', 'mysql://ann:s3cret@h/db'], '--postgres'],
+    [['--postgres', 's3cret'], '--postgres'],
+    [['--postgres', 'postgres://ann:1/s3cret@h/db'], 'percent-encode'],
+    [['--postgres', 'postgres://ann:1?s3cret@h/db'], 'percent-encode'],
+    [['--postgres', 'postgres://ann:1#s3cret@h/db'], 'percent-encode'],
+    [['postgres://ann:s3cret@h/db'], 'too many arguments'],
+    [['--port', 'postgres://ann:s3cret@h/db'], '--port'],
+    [['--schema', 'other'], '--postgres'],
+  ])('parseCommandLine refuses %j by name, without the password', (argv, name) => {
+    const outcome = parseCommandLine(argv, {});
+    expect(outcome).toMatchObject({ outcome: 'exit', exitCode: 2 });
+    const text = outcome.outcome === 'exit' ? outcome.text : '';
+    expect(text).toContain(name);
+    expect(text).not.toContain('s3cret');
+  });
+
   test.each([
     [['--prot', '1'], '--prot'],
     [['extra'], 'extra'],
@@ -84,7 +111,7 @@ describe('parseCommandLine', () => {
     const outcome = parseCommandLine(['--help'], {});
     expect(outcome).toMatchObject({ outcome: 'exit', exitCode: 0 });
     const text = outcome.outcome === 'exit' ? outcome.text : '';
-    for (const name of ['data', 'port', 'host', 'api-keys', 'log-level']) {
+    for (const name of ['data', 'postgres', 'schema', 'port', 'host', 'api-keys', 'log-level']) {
       expect(text).toContain(`--${name} `);
       expect(text).toContain(`SEMEL_${name.toUpperCase().replace('-', '_')}`);
     }

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { type ApiKeyEntry, readApiKeysFile, tenantFault } from './api-keys.ts';
-import { type DataPlace, postgresUrlFault } from './data-place.ts';
+import { type DataPlace, postgresUrlFault, withoutPasswords } from './data-place.ts';
 import { isLoopback } from './loopback.ts';
 
 export interface ServiceConfig {
@@ -42,7 +42,7 @@ export function parseCommandLine(
     withEnvironment(environment, () => program.parse(argv, { from: 'user' }));
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    return { outcome: 'exit', exitCode: error.exitCode === 0 ? 0 : 2, text };
+    return { outcome: 'exit', exitCode: error.exitCode === 0 ? 0 : 2, text: withoutPasswords(text) };
   }
   if (asked === undefined) throw new Error('assertion failed: a parsed command line asks for something');
   return asked;

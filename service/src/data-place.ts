@@ -23,3 +23,8 @@ export function postgresUrlFault(url: string): string | undefined {
   }
   return undefined;
 }
+
+/** For words that quote what was typed, in the wrong place say. */
+export function withoutPasswords(text: string): string {
+  return text.replaceAll(/:\/\/\S*@/g, '://…@');
+}
