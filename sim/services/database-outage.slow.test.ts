@@ -36,7 +36,7 @@ test('services whose database crashes under load answer 503 with a reason, lose 
     for (let client = rest.pop(); client !== undefined; client = rest.pop()) {
       await insist(client, services);
       answered += 1;
-      if (answered === 100) crashed = server().crash();
+      if (answered === 100) crashed = server().kill();
       // Everybody has met the crash.
       if (answered >= 100) await crashed;
     }

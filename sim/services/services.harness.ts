@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import pg from 'pg';
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
 import { type Answered, type SendOptions, sendTo } from '../../service/src/service-under-test.ts';
-import { type PostgresServer, startPostgres } from '../../src/check/effects/sql/postgres-server.harness.ts';
+import { type PostgresServer, startPostgres } from '../../src/testing/postgres-server.harness.ts';
 
 export interface ServiceOnPostgres {
   readonly url: string;
