@@ -7,7 +7,7 @@ import {
   type FastifyReply,
   type FastifyRequest,
 } from 'fastify';
-import type { Store, World } from 'semel';
+import type { World } from 'semel';
 import type { ApiKeys } from './api-keys.ts';
 import { identifyCallers } from './caller.ts';
 import { addDocumentation } from './documentation.ts';
@@ -21,13 +21,14 @@ import type { Metrics } from './metrics.ts';
 import { addOnceRoutes } from './once-routes.ts';
 import { addOperationsRoutes } from './operations-routes.ts';
 import type { Paging } from './paging.ts';
-import { problemMediaType, serviceProblems } from './problem.ts';
+import { isGrave, problemMediaType } from './problem.ts';
 import { allowHalfOpen, headOptions, judgeHeads } from './request-head.ts';
 import { sendProblem, sendProblemDocument } from './send.ts';
 import { serviceLimits } from './service-limits.ts';
+import type { Storage } from './storage.ts';
 
 export interface ApplicationParts {
-  readonly store: Store;
+  readonly storage: Storage;
   readonly world: World;
   readonly paging: Paging;
   readonly metrics: Metrics;
@@ -38,7 +39,8 @@ export interface ApplicationParts {
 
 /** All routes, before anything listens. */
 export async function buildApplication(parts: ApplicationParts): Promise<FastifyInstance> {
-  const { store, world, paging, metrics, health, apiKeys } = parts;
+  const { storage, world, paging, metrics, health, apiKeys } = parts;
+  const { store } = storage;
   const app = bareApplication(parts.log);
   const methods = new Methods(app);
   allowHalfOpen(app.server);
@@ -55,14 +57,15 @@ export async function buildApplication(parts: ApplicationParts): Promise<Fastify
   app.setErrorHandler((error, request, reply) => {
     metrics.countFailure(error);
     const document = problemOfFault(error);
-    // The others tell the client what to do; these two, and no other problem, are for the operator as well.
-    const grave = document.status === serviceProblems.fault.status || document.type.endsWith('/commit-unknown');
-    request.log[grave ? 'error' : 'debug']({ route: routeOf(request), fault: faultForLog(error) }, document.title);
+    request.log[isGrave(document) ? 'error' : 'debug'](
+      { route: routeOf(request), fault: faultForLog(error) },
+      document.title,
+    );
     return sendProblemDocument(reply, document);
   });
   app.setNotFoundHandler((request, reply) => refuseRoute(request, reply, methods));
   await addDocumentation(app);
-  addHealthRoutes(app, health);
+  addHealthRoutes(app, storage);
   await app.register(async (api) => {
     identifyCallers(api, apiKeys);
     // The routes that want a body read it themselves; to the others it means nothing, whatever its type.

@@ -21,7 +21,13 @@ describe('parseCommandLine', () => {
   test('parseCommandLine without arguments serves ./data on 127.0.0.1:4600', () => {
     expect(parseCommandLine([], {})).toEqual({
       outcome: 'serve',
-      config: { directory: resolve('data'), host: '127.0.0.1', port: 4600, apiKeys: undefined, logLevel: 'info' },
+      config: {
+        place: { engine: 'embedded', directory: resolve('data') },
+        host: '127.0.0.1',
+        port: 4600,
+        apiKeys: undefined,
+        logLevel: 'info',
+      },
     });
   });
 
@@ -33,12 +39,40 @@ describe('parseCommandLine', () => {
       SEMEL_API_KEYS: apiKeysFile,
       SEMEL_LOG_LEVEL: 'debug',
     };
-    const config = { directory: '/srv/semel', host: '0.0.0.0', port: 0, apiKeys: [entry], logLevel: 'debug' };
+    const place = { engine: 'embedded', directory: '/srv/semel' };
+    const config = { place, host: '0.0.0.0', port: 0, apiKeys: [entry], logLevel: 'debug' };
     expect(parseCommandLine([], environment)).toEqual({ outcome: 'serve', config });
     expect(parseCommandLine(['--port', '81', '--host', '::1'], environment)).toEqual({
       outcome: 'serve',
       config: { ...config, port: 81, host: '::1' },
     });
+  });
+
+  test('parseCommandLine --postgres serves a database instead of a directory, from the environment as well', () => {
+    const url = 'postgres://ann:s3cret@db.example:5433/shop';
+    const place = { engine: 'postgres', url, schema: 'semel' };
+    expect(parseCommandLine(['--postgres', url], {})).toMatchObject({ config: { place } });
+    expect(parseCommandLine([], { SEMEL_POSTGRES: url, SEMEL_SCHEMA: 'other' })).toMatchObject({
+      config: { place: { ...place, schema: 'other' } },
+    });
+  });
+
+  test.each([
+    [['--postgres', 'postgres://ann:s3cret@h/db', '--data', 'x'], '--data'],
+    [['--postgres', 'mysql://ann:s3cret@h/db'], '--postgres'],
+    [['--postgres', 's3cret'], '--postgres'],
+    [['--postgres', 'postgres://ann:1/s3cret@h/db'], 'percent-encode'],
+    [['--postgres', 'postgres://ann:1?s3cret@h/db'], 'percent-encode'],
+    [['--postgres', 'postgres://ann:1#s3cret@h/db'], 'percent-encode'],
+    [['postgres://ann:s3cret@h/db'], 'too many arguments'],
+    [['--port', 'postgres://ann:s3cret@h/db'], '--port'],
+    [['--schema', 'other'], '--postgres'],
+  ])('parseCommandLine refuses %j by name, without the password', (argv, name) => {
+    const outcome = parseCommandLine(argv, {});
+    expect(outcome).toMatchObject({ outcome: 'exit', exitCode: 2 });
+    const text = outcome.outcome === 'exit' ? outcome.text : '';
+    expect(text).toContain(name);
+    expect(text).not.toContain('s3cret');
   });
 
   test.each([
@@ -77,7 +111,7 @@ describe('parseCommandLine', () => {
     const outcome = parseCommandLine(['--help'], {});
     expect(outcome).toMatchObject({ outcome: 'exit', exitCode: 0 });
     const text = outcome.outcome === 'exit' ? outcome.text : '';
-    for (const name of ['data', 'port', 'host', 'api-keys', 'log-level']) {
+    for (const name of ['data', 'postgres', 'schema', 'port', 'host', 'api-keys', 'log-level']) {
       expect(text).toContain(`--${name} `);
       expect(text).toContain(`SEMEL_${name.toUpperCase().replace('-', '_')}`);
     }

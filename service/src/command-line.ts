@@ -1,10 +1,11 @@
 import { resolve } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { type ApiKeyEntry, readApiKeysFile, tenantFault } from './api-keys.ts';
+import { type DataPlace, postgresUrlFault, withoutPasswords } from './data-place.ts';
 import { isLoopback } from './loopback.ts';
 
 export interface ServiceConfig {
-  readonly directory: string;
+  readonly place: DataPlace;
   readonly host: string;
   /** 0 lets the system choose. */
   readonly port: number;
@@ -41,7 +42,7 @@ export function parseCommandLine(
     withEnvironment(environment, () => program.parse(argv, { from: 'user' }));
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    return { outcome: 'exit', exitCode: error.exitCode === 0 ? 0 : 2, text };
+    return { outcome: 'exit', exitCode: error.exitCode === 0 ? 0 : 2, text: withoutPasswords(text) };
   }
   if (asked === undefined) throw new Error('assertion failed: a parsed command line asks for something');
   return asked;
@@ -50,11 +51,25 @@ export function parseCommandLine(
 function serveCommand(found: (config: ServiceConfig) => void): Command {
   const command = new Command('semel');
   return command
-    .description('An in-memory database, durable on disk, over HTTP, whose operations take effect once.')
+    .description(
+      'A database over HTTP whose operations take effect once: in memory and durable on disk, or in PostgreSQL.',
+    )
     .addOption(
-      new Option('--data <dir>', 'the directory of the log; made if it is not there')
-        .env('SEMEL_DATA')
-        .default('./data'),
+      new Option(
+        '--data <dir>',
+        `the directory of the log; made if it is not there (default: "${directoryDefault}")`,
+      ).env('SEMEL_DATA'),
+    )
+    .addOption(
+      new Option(
+        '--postgres <url>',
+        'the PostgreSQL database of the data, instead of a directory; its schema is migrated',
+      )
+        .env('SEMEL_POSTGRES')
+        .conflicts('data'),
+    )
+    .addOption(
+      new Option('--schema <name>', `the schema in that database (default: "${schemaDefault}")`).env('SEMEL_SCHEMA'),
     )
     .addOption(
       new Option('--port <n>', 'the port to listen on; 0 lets the system choose')
@@ -85,14 +100,15 @@ function serveCommand(found: (config: ServiceConfig) => void): Command {
       '\nFlags win over the environment. Once it serves, standard output has one line with the address.',
     )
     .action((options: ServeOptions) => {
+      const refuse = (words: string): never => command.error(`error: ${words}`);
       if (options.apiKeys === undefined && !isLoopback(options.host)) {
-        command.error(
-          `error: option '--host <host>' value '${options.host}' is refused: without --api-keys anyone who can reach it ` +
+        refuse(
+          `option '--host <host>' value '${options.host}' is refused: without --api-keys anyone who can reach it ` +
             'could read and write everything',
         );
       }
       found({
-        directory: resolve(options.data),
+        place: placeOf(options, refuse),
         host: options.host,
         port: options.port,
         apiKeys: options.apiKeys,
@@ -102,11 +118,27 @@ function serveCommand(found: (config: ServiceConfig) => void): Command {
 }
 
 interface ServeOptions {
-  readonly data: string;
+  readonly data?: string;
+  readonly postgres?: string;
+  readonly schema?: string;
   readonly host: string;
   readonly port: number;
   readonly apiKeys?: readonly ApiKeyEntry[];
   readonly logLevel: LogLevel;
+}
+
+const directoryDefault = './data';
+const schemaDefault = 'semel';
+
+/** An address is refused without being quoted: it holds a password. */
+function placeOf({ data, postgres, schema }: ServeOptions, refuse: (words: string) => never): DataPlace {
+  if (postgres === undefined) {
+    if (schema !== undefined) refuse("option '--schema <name>' is of a database: it needs --postgres <url>");
+    return { engine: 'embedded', directory: resolve(data ?? directoryDefault) };
+  }
+  const fault = postgresUrlFault(postgres);
+  if (fault !== undefined) refuse(`option '--postgres <url>' is refused: ${fault}`);
+  return { engine: 'postgres', url: postgres, schema: schema ?? schemaDefault };
 }
 
 function apiKeyCommand(found: (tenant: string) => void): Command {

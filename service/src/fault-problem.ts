@@ -1,4 +1,5 @@
 import { LimitExceededError, SemelError, InvalidArgumentError } from 'semel';
+import { DatabaseRefusedError } from 'semel/postgres';
 import { wayToRecover } from './disk-full.ts';
 import { bodyTooLarge, problem, type Problem } from './problem.ts';
 import { serviceLimits } from './service-limits.ts';
@@ -48,6 +49,8 @@ const sendAgain = 'this request executed nothing; send it again to this same ser
 
 const afterwards = 'what an earlier request under the same Idempotency-Key did, its retry is told then';
 
+const operatorFirst = `this request executed nothing; the operator finds the reason in the log; ${afterwards}`;
+
 function problemOfSemelError(error: SemelError): Problem {
   switch (error.code) {
     case 'conflict':
@@ -75,6 +78,12 @@ function problemOfSemelError(error: SemelError): Problem {
       return error instanceof InvalidArgumentError && error.field.startsWith('value')
         ? problem('json-invalid', `expected ${error.expected}`)
         : problem('fault', 'the service used its store wrongly; nothing took effect');
+    case 'database-unavailable':
+      return problem('database-unavailable', sendAgain);
+    case 'database-refused':
+      return error instanceof DatabaseRefusedError
+        ? problemOfRefusal(error)
+        : problem('database-refused', operatorFirst);
     case 'damaged':
     case 'directory-locked':
     case 'schema-missing':
@@ -83,6 +92,19 @@ function problemOfSemelError(error: SemelError): Problem {
       return problem('fault', 'the store cannot be opened');
     default:
       return problem('fault', 'something failed; nothing is known to have taken effect');
+  }
+}
+
+/** PostgreSQL's codes are in appendix A of its manual. */
+function problemOfRefusal({ sqlState }: DatabaseRefusedError): Problem {
+  switch (sqlState) {
+    case '57014':
+      // A statement took longer than `statement_timeout`, or was cancelled.
+      return problem('deadline-exceeded', sendAgain);
+    case '53100':
+      return problem('database-full', operatorFirst);
+    default:
+      return problem('database-refused', operatorFirst);
   }
 }
 

@@ -1,23 +1,13 @@
 import type { FastifyInstance } from 'fastify';
-import { wayToRecover } from './disk-full.ts';
-import { sendJson, sendProblem } from './send.ts';
+import { sendJson, sendProblemDocument } from './send.ts';
+import type { Storage } from './storage.ts';
 
-/** Whether the service is of use, for whoever sends it requests: a person, a load balancer, a supervisor. */
+/** Whether the service is being stopped. */
 export class Health {
-  #poison: { readonly cause: unknown } | undefined;
   #stopping = false;
 
   get stopping(): boolean {
     return this.#stopping;
-  }
-
-  /** What stopped the store for good, once something has. */
-  get poison(): { readonly cause: unknown } | undefined {
-    return this.#poison;
-  }
-
-  poisonedBy(cause: unknown): void {
-    this.#poison = { cause };
   }
 
   stop(): void {
@@ -26,10 +16,11 @@ export class Health {
 }
 
 /** `/healthz`: the process answers. `/readyz`: it serves. Neither needs an API key, and neither tells anything else. */
-export function addHealthRoutes(app: FastifyInstance, health: Health): void {
+export function addHealthRoutes(app: FastifyInstance, storage: Storage): void {
   app.get('/healthz', async (_, reply) => sendJson(reply, '{"status":"alive"}'));
   app.get('/readyz', async (_, reply) => {
-    if (health.poison !== undefined) return sendProblem(reply, 'poisoned', wayToRecover(health.poison.cause));
+    const unreadiness = await storage.unreadiness();
+    if (unreadiness !== undefined) return sendProblemDocument(reply, unreadiness);
     return sendJson(reply, '{"status":"serving"}');
   });
 }

@@ -1,6 +1,7 @@
 import { realWorld } from 'semel';
 import { makeApiKey } from './api-keys.ts';
 import { parseCommandLine, type ServiceConfig } from './command-line.ts';
+import { nameOfPlace } from './data-place.ts';
 import { startService, type Service } from './service.ts';
 import { startFailure } from './start-failure.ts';
 
@@ -35,7 +36,7 @@ async function serve(config: ServiceConfig): Promise<void> {
   let asks = 0;
   const onSignal = (): void => {
     asks++;
-    // Whoever asks twice means now. Nothing is lost: what was acknowledged is on the disk.
+    // Whoever asks twice means now. Nothing is lost: what was acknowledged is durable.
     if (asks > 1) process.exit(1);
     stop().then(
       () => process.exit(0),
@@ -47,5 +48,5 @@ async function serve(config: ServiceConfig): Promise<void> {
   };
   process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
   // The one line of standard output, for people and for programs that let the system choose the port.
-  process.stdout.write(`semel listens on ${url} with its data in ${config.directory}\n`);
+  process.stdout.write(`semel listens on ${url} with its data in ${nameOfPlace(config.place)}\n`);
 }

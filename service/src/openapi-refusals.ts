@@ -7,8 +7,19 @@ type AnyProblem = ServiceProblem | ProblemName;
 /** What keeps a stranger out. */
 export const authRefusals = ['api-key-missing', 'api-key-unknown', 'caller-foreign'] as const;
 
+/** What a database may answer to anything. */
+export const databaseRefusals = ['database-unavailable', 'database-refused'] as const;
+
 /** What a write may meet. */
-export const storeRefusals = ['contended', 'deadline-exceeded', 'commit-unknown', 'poisoned', 'stopping'] as const;
+export const storeRefusals = [
+  'contended',
+  'deadline-exceeded',
+  'commit-unknown',
+  'poisoned',
+  'stopping',
+  ...databaseRefusals,
+  'database-full',
+] as const;
 
 /** The idempotency contract's own, of docs/http.md. */
 const contractRefusals = [
@@ -29,7 +40,7 @@ export function onceRefusals(...names: readonly AnyProblem[]) {
 
 /** Of another route of data. */
 export function dataRefusals(...names: readonly AnyProblem[]) {
-  return refusals(...authRefusals, ...names);
+  return refusals(...authRefusals, ...databaseRefusals, ...names);
 }
 
 export function refusals(...names: readonly AnyProblem[]) {

@@ -1,6 +1,13 @@
 import { problemBase, problems } from 'semel/http';
 import { headerRefs, onceHeaders, openapiHeaders, type HeaderName } from './openapi-headers.ts';
-import { authRefusals, dataRefusals, onceRefusals, refusals, storeRefusals } from './openapi-refusals.ts';
+import {
+  authRefusals,
+  databaseRefusals,
+  dataRefusals,
+  onceRefusals,
+  refusals,
+  storeRefusals,
+} from './openapi-refusals.ts';
 import { openapiSchemas } from './openapi-schemas.ts';
 import { serviceProblems } from './problem.ts';
 import { serviceLimits } from './service-limits.ts';
@@ -34,7 +41,7 @@ export function openapi() {
       '/readyz': {
         get: {
           ...plain('The service serves', 'application/json'),
-          responses: { ...ok('application/json'), ...refusals('poisoned', 'stopping') },
+          responses: { ...ok('application/json'), ...refusals('poisoned', 'stopping', ...databaseRefusals) },
         },
       },
       '/metrics': {

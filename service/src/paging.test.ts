@@ -10,7 +10,7 @@ const all: RangeQuery = { stretch: {}, limit: 2, reverse: false };
 async function pagingOver(keys: readonly string[], tenant = 'a') {
   const world = new ManualWorld();
   const store = await openStore({ world });
-  const paging = new Paging({ store, world });
+  const paging = new Paging({ store, max: serviceLimits.pagingSessionsMax, world });
   onTestFinished(async () => {
     await paging.close();
     await store.close();

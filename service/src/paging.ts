@@ -35,13 +35,15 @@ export type PageOutcome =
 export class Paging {
   readonly #store: Store;
   readonly #world: World;
+  readonly #sessionsMax: number;
   /** In order of last use. */
   readonly #sessions = new Map<string, Session>();
   #closed = false;
 
-  constructor({ store, world }: { readonly store: Store; readonly world: World }) {
+  constructor({ store, max, world }: { readonly store: Store; readonly max: number; readonly world: World }) {
     this.#store = store;
     this.#world = world;
+    this.#sessionsMax = max;
   }
 
   get openCount(): number {
@@ -75,6 +77,8 @@ export class Paging {
       return { outcome: 'page', page: await readPage(session, query, restOf(query.stretch, last, query)) };
     } catch (error) {
       if (session.ended) return { outcome: 'cursor-gone' };
+      // What failed here is the snapshot; the next answer says that it is gone.
+      session.end();
       throw error;
     }
   }
@@ -119,7 +123,7 @@ export class Paging {
   }
 
   #keep(session: Session): void {
-    if (this.#sessions.size >= serviceLimits.pagingSessionsMax) this.#crowdOut();
+    if (this.#sessions.size >= this.#sessionsMax) this.#crowdOut();
     const cancelAge = this.#world.after(serviceLimits.pagingAgeMsMax, session.end);
     session.cancelTimers = [cancelAge];
     this.#touch(session);

@@ -37,15 +37,29 @@ export const serviceProblems = Object.freeze({
   contended: { status: 503, title: 'Too many others were changing the same keys' },
   'deadline-exceeded': { status: 503, title: 'The operation did not end in time' },
   'commit-unknown': { status: 503, title: 'It is not known whether the operation took effect' },
+  'database-unavailable': { status: 503, title: 'The database does not answer' },
+  'database-refused': { status: 503, title: 'The database refuses what the service needs' },
   poisoned: { status: 503, title: 'The store stopped after a failed write' },
   stopping: { status: 503, title: 'The service is stopping' },
+  'database-full': { status: 507, title: 'The database has no room left' },
 } as const);
 
 /** What is answered so has executed nothing, and the same request may succeed a moment later. */
-const passing: readonly string[] = ['contended', 'deadline-exceeded', 'stopping'].map((name) => problemBase + name);
+const passing = types('contended', 'deadline-exceeded', 'database-unavailable', 'stopping');
 
 export function isPassing({ type }: Problem): boolean {
-  return passing.includes(type);
+  return passing.has(type);
+}
+
+/** The others tell the client what to do; these, and no other problem, are for the operator as well. */
+const grave = types('fault', 'commit-unknown', 'database-unavailable', 'database-refused', 'database-full');
+
+export function isGrave({ type }: Problem): boolean {
+  return grave.has(type);
+}
+
+function types(...names: readonly ServiceProblem[]): ReadonlySet<string> {
+  return new Set(names.map((name) => problemBase + name));
 }
 
 export type ServiceProblem = keyof typeof serviceProblems;

@@ -32,6 +32,8 @@ export const serviceLimits = Object.freeze({
   deadlineMs: 30_000,
   /** Snapshots held open between pages. Each keeps old versions alive, so they are few. */
   pagingSessionsMax: 100,
+  /** In PostgreSQL each of them holds a connection, and old rows on the disk of everybody. */
+  postgresPagingSessionsMax: 5,
   /** How long a snapshot waits for its next page: several retries of a slow client, not its lunch. */
   pagingIdleMsMax: 60_000,
   /** How long a snapshot may be paged through in all. */
@@ -39,6 +41,8 @@ export const serviceLimits = Object.freeze({
   /** How much of a body that is already refused is read on, so that its sender gets to read the answer. */
   drainBytesMax: 67_108_864,
   drainMsMax: 10_000,
+  /** How long whoever asks whether the service is ready may wait for the database. Supervisors wait for some seconds. */
+  readinessMsMax: 2_000,
   /** How long requests under way may take to finish once the service was told to stop. Containers are killed after 10 s. */
   shutdownMsMax: 8_000,
   /** How long a client may take to send a request: the largest body over a poor mobile network, 70 KB/s. */

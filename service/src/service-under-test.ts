@@ -1,5 +1,7 @@
+import type { Disk, EmbeddedStore, OpenOptions } from 'semel/embedded';
 import { SimulatedDisk } from 'semel/testing';
 import { onTestFinished } from 'vitest';
+import { openEmbeddedStorage } from './embedded-storage.ts';
 import { type ServiceOptions, startService } from './service.ts';
 
 export interface Answered {
@@ -27,17 +29,23 @@ export interface SendOptions {
   readonly body?: unknown;
 }
 
+export interface TestedOptions extends Partial<ServiceOptions> {
+  readonly disk?: Disk;
+  /** Instead of the engine's own. */
+  readonly openStore?: (options: OpenOptions) => Promise<EmbeddedStore>;
+}
+
 /** The real service on a disk in memory and a port that the system chooses. It stops with its test. */
-export async function serviceUnderTest(options: Partial<ServiceOptions> = {}): Promise<ServiceUnderTest> {
+export async function serviceUnderTest({ openStore, ...options }: TestedOptions = {}): Promise<ServiceUnderTest> {
   const disk = new SimulatedDisk({ seed: 1 });
   const log: string[] = [];
   const service = await startService({
-    directory: 'unused',
+    place: { engine: 'embedded', directory: 'unused' },
     host: '127.0.0.1',
     port: 0,
     apiKeys: undefined,
     logLevel: 'debug',
-    disk,
+    openStorage: (context) => openEmbeddedStorage(context, { on: { disk: options.disk ?? disk }, open: openStore }),
     logTo: { write: (line) => void log.push(line) },
     ...options,
   });

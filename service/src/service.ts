@@ -3,24 +3,24 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { pino, type DestinationStream, type Logger } from 'pino';
 import { realWorld, type World } from 'semel';
-import { openStore, type Disk, type EmbeddedStore, type OpenOptions, type StoreEvent } from 'semel/embedded';
 import { startReaper } from 'semel/workers';
 import { apiKeysOf } from './api-keys.ts';
 import { buildApplication } from './application.ts';
 import type { ServiceConfig } from './command-line.ts';
-import { wayToRecover } from './disk-full.ts';
+import type { DataPlace } from './data-place.ts';
+import { openEmbeddedStorage } from './embedded-storage.ts';
 import { faultForLog } from './fault-problem.ts';
 import { Health } from './health.ts';
 import { Metrics } from './metrics.ts';
 import { Paging } from './paging.ts';
 import { checkPort } from './port-check.ts';
+import { openPostgresStorage } from './postgres-storage.ts';
 import { serviceLimits } from './service-limits.ts';
+import type { Storage, StorageContext } from './storage.ts';
 
 export interface ServiceOptions extends ServiceConfig {
-  /** Instead of the directory, for simulation. */
-  readonly disk?: Disk;
-  /** Instead of the engine's own, for simulation: it may stand between the service, the engine and the disk. */
-  readonly openStore?: (options: OpenOptions) => Promise<EmbeddedStore>;
+  /** Instead of that of `place`, for simulation: it may stand between the service, the engine and what that keeps the data on. */
+  readonly openStorage?: (context: StorageContext) => Promise<Storage>;
   readonly world?: World;
   /** Where the log goes. Default: standard error. */
   readonly logTo?: DestinationStream;
@@ -29,8 +29,7 @@ export interface ServiceOptions extends ServiceConfig {
 export interface Service {
   /** Where it listens, with the port that the system chose if it was 0. */
   readonly url: string;
-  readonly store: EmbeddedStore;
-  /** Stops accepting, finishes what runs, closes the log. Calling it again waits for the same end. */
+  /** Stops accepting, finishes what runs, closes the store. Calling it again waits for the same end. */
   readonly stop: () => Promise<void>;
 }
 
@@ -39,33 +38,28 @@ export interface Service {
  *
  *     opening --recovered, listening--> serving --stop--> stopping --what ran has finished--> stopped
  *
- * A failure while opening closes what was opened and is thrown. While serving, the store may get poisoned by its disk: the
- * service then goes on answering reads, and says on /readyz that it is of no use for writes. Stopping refuses new
+ * A failure while opening closes what was opened and is thrown. While serving, the storage may be of no use for a
+ * while or for good: /readyz says so, and what it can still answer is answered. Stopping refuses new
  * requests, waits a bounded time for those under way, cuts off whoever is still connected then, and closes the store
  * last, so that what was acknowledged is durable and what was not is never half there.
  */
 export async function startService(options: ServiceOptions): Promise<Service> {
-  const { world = realWorld, directory, disk, host, port, logLevel, logTo = pino.destination(2) } = options;
-  const open = options.openStore ?? openStore;
+  const { world = realWorld, place, host, port, logLevel, logTo = pino.destination(2) } = options;
+  const { openStorage = (context) => storageOf(place, context) } = options;
   const log: Logger = pino({ level: logLevel, formatters: { level: (label) => ({ level: label }) } }, logTo);
   const metrics = new Metrics();
   const health = new Health();
-  const onEvent = (event: StoreEvent): void => {
-    metrics.countStoreEvent(event);
-    if (event.type === 'poisoned') health.poisonedBy(event.cause);
-    logStoreEvent(log, event);
-  };
   await checkPort(host, port);
-  const store = await open({ world, onEvent, ...(disk === undefined ? { directory } : { disk }) });
-  const paging = new Paging({ store, world });
-  const reaper = startReaper(store, {
+  const storage = await openStorage({ world, metrics, log });
+  const paging = new Paging({ ...storage.snapshots, world });
+  const reaper = startReaper(storage.store, {
     world,
     onEvent(event) {
       if (event.type === 'failed')
         log.error({ fault: faultForLog(event.error) }, 'expired operations were not removed');
     },
   });
-  watchStore(metrics, store, paging);
+  metrics.watch('semel_paging_sessions', 'Snapshots held open between pages.', () => paging.openCount);
   let app: FastifyInstance | undefined;
   let silent: Silent = new Set();
   let stopped: Promise<void> | undefined;
@@ -73,11 +67,11 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     health.stop();
     if (app !== undefined) await closeWithin(app, silent, world);
     await Promise.all([paging.close(), reaper.stop()]);
-    await store.close();
+    await storage.close();
   };
   try {
     const apiKeys = options.apiKeys === undefined ? undefined : apiKeysOf(options.apiKeys);
-    app = await buildApplication({ store, world, paging, metrics, health, apiKeys, log });
+    app = await buildApplication({ storage, world, paging, metrics, health, apiKeys, log });
     silent = silentConnections(app.server);
     await app.listen({ host, port, listenTextResolver: () => 'listening' });
   } catch (error) {
@@ -86,7 +80,6 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   }
   return {
     url: urlOf(app),
-    store,
     stop() {
       stopped ??= stop().then(() => log.info('stopped'));
       return stopped;
@@ -116,21 +109,12 @@ function silentConnections(server: Server): Silent {
   return silent;
 }
 
-function watchStore(metrics: Metrics, store: EmbeddedStore, paging: Paging): void {
-  metrics.watch('semel_store_poisoned', '1 once a failed write or sync has stopped the store for good.', () =>
-    Number(store.status().poisoned),
-  );
-  metrics.watch('semel_store_keys', 'Keys in the store, its own records included.', () => store.status().keys);
-  metrics.watch('semel_store_versions', 'Versions in memory, old ones included.', () => store.status().versions);
-  metrics.watch('semel_paging_sessions', 'Snapshots held open between pages.', () => paging.openCount);
-}
-
-function logStoreEvent(log: Logger, event: StoreEvent): void {
-  // A torn end is no error: a crash leaves one, and no answer that left rests on it.
-  if (event.type === 'recovered') log.info(event, event.tornBytes > 0 ? 'recovered, a torn end aside' : 'recovered');
-  if (event.type === 'poisoned') {
-    const fault = faultForLog(event.cause);
-    log.error({ fault }, `the store stopped after a failed write; ${wayToRecover(event.cause)}`);
+function storageOf(place: DataPlace, context: StorageContext): Promise<Storage> {
+  switch (place.engine) {
+    case 'embedded':
+      return openEmbeddedStorage(context, { on: { directory: place.directory } });
+    case 'postgres':
+      return openPostgresStorage(context, place);
   }
 }
 

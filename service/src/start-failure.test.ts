@@ -3,11 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { startFailure } from './start-failure.ts';
 
 const config = {
-  directory: '/srv/semel',
+  place: { engine: 'embedded', directory: '/srv/semel' },
   host: '127.0.0.1',
   port: 4600,
-  apiKeys: undefined,
-  logLevel: 'info',
 } as const;
 
 function systemError(code: string, message: string): Error {

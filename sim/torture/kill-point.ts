@@ -6,6 +6,8 @@ export const killPoints = Object.freeze({
   'during-recovery': 'the store is opening: before or after an operation on the disk, or behind the last one',
   'after-claim': "the operation's transaction has read its record, and there is none",
   'after-mutation': 'the handler has returned, and what it wrote is buffered',
+  'before-commit':
+    'the waiting is over, and the record and the commit are next; of a database, where the rest is not ours',
   'before-log-write': 'a group of commits is about to be written',
   'amid-log-write': 'a part of the group has been written',
   'between-write-and-sync': 'the group has been written, and its sync is about to begin',

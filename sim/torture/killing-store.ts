@@ -1,17 +1,13 @@
-import type { AddOutcome, Bounds, Key, Transaction, Value } from 'semel';
-import type { EmbeddedStore } from 'semel/embedded';
+import type { AddOutcome, Bounds, Key, Store, Transaction, Value } from 'semel';
 import type { KillSwitch } from './kill-switch.ts';
 import { operationOfRecordKey, PassingTransaction } from './passing-transaction.ts';
 
 /** A store that does what the one behind it does, and passes the points of the switch within the transactions of operations. */
-export function killingStore(store: EmbeddedStore, killSwitch: KillSwitch): EmbeddedStore {
+export function killingStore(store: Store, killSwitch: KillSwitch): Store {
   return {
     isRemote: store.isRemote,
     transact: (body, options) => store.transact((tx) => body(new KillingTransaction(tx, killSwitch)), options),
     read: (body, options) => store.read(body, options),
-    status: () => store.status(),
-    checkpoint: () => store.checkpoint(),
-    backup: (to, options) => store.backup(to, options),
     close: () => store.close(),
   };
 }
@@ -51,6 +47,11 @@ class KillingTransaction extends PassingTransaction {
   override add(key: Key, amount: number | bigint, bounds?: Bounds): Promise<AddOutcome> {
     this.#hasWritten = true;
     return super.add(key, amount, bounds);
+  }
+
+  override async prepare(): Promise<void> {
+    await super.prepare();
+    if (this.#operation !== undefined) this.#switch.pass('before-commit', { operation: this.#operation });
   }
 
   override nest<T>(body: (tx: this) => T | Promise<T>): Promise<T> {

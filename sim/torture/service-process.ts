@@ -56,7 +56,9 @@ export class ServiceProcess {
   }
 
   get recovery(): Recovery {
-    return this.#facts.recovery;
+    const { recovery } = this.#facts;
+    if (recovery === undefined) throw new Error('assertion failed: only a store that was recovered is asked');
+    return recovery;
   }
 
   get #facts(): Extract<FromChild, { type: 'ready' }> {

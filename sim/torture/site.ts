@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { DataPlace } from '../../service/src/data-place.ts';
 import { Connections } from './exchange.ts';
 import type { Journal } from './journal.ts';
 import type { Arming } from './kill-point.ts';
@@ -72,7 +73,8 @@ export class Site {
     const patience = new AbortController();
     const late = pause(startMsMax, 'late' as const, { signal: patience.signal }).catch(() => 'late' as const);
     const markerPath = join(this.directory, 'marker.json');
-    const order = { directory: this.dataDirectory, markerPath, ...(arming === undefined ? {} : { arming }) };
+    const place: DataPlace = { engine: 'embedded', directory: this.dataDirectory };
+    const order = { place, markerPath, ...(arming === undefined ? {} : { arming }) };
     const started = await Promise.race([service.start(order), late]);
     patience.abort();
     if (started !== 'late') return started;

@@ -1,5 +1,4 @@
-import type { Key, Transaction, Value } from 'semel';
-import type { EmbeddedStore } from 'semel/embedded';
+import type { Key, Store, Transaction, Value } from 'semel';
 import { runChild } from '../child.ts';
 import { operationOfRecordKey, PassingTransaction } from '../passing-transaction.ts';
 
@@ -24,7 +23,7 @@ class HalfTransaction extends PassingTransaction {
 
 runChild({ spoilStore: recordLater });
 
-function recordLater(store: EmbeddedStore): EmbeddedStore {
+function recordLater(store: Store): Store {
   return {
     isRemote: store.isRemote,
     async transact(body, options) {
@@ -41,9 +40,6 @@ function recordLater(store: EmbeddedStore): EmbeddedStore {
       return result;
     },
     read: (body, options) => store.read(body, options),
-    status: () => store.status(),
-    checkpoint: () => store.checkpoint(),
-    backup: (to, options) => store.backup(to, options),
     close: () => store.close(),
   };
 }

@@ -1,15 +1,11 @@
-import type { Transaction } from 'semel';
-import type { EmbeddedStore } from 'semel/embedded';
+import type { Store, Transaction } from 'semel';
 
 /** A store whose read-write transactions are these instead. */
-export function spoilTransactions(store: EmbeddedStore, spoil: (tx: Transaction) => Transaction): EmbeddedStore {
+export function spoilTransactions(store: Store, spoil: (tx: Transaction) => Transaction): Store {
   return {
     isRemote: store.isRemote,
     transact: (body, options) => store.transact((tx) => body(spoil(tx)), options),
     read: (body, options) => store.read(body, options),
-    status: () => store.status(),
-    checkpoint: () => store.checkpoint(),
-    backup: (to, options) => store.backup(to, options),
     close: () => store.close(),
   };
 }

@@ -1,0 +1,34 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { database, endOf, runService } from './services.harness.ts';
+
+const { serve, server } = database();
+
+const secret = 'WRONG-SECRET';
+
+test.for([
+  ['a wrong password', { password: secret }, 'user and the password'],
+  ['a database that is not there', { pathname: '/nowhere' }, 'Create the database'],
+  ['a port where nobody listens', { port: '9' }, 'whether the server runs'],
+] as const)('startService on %s says what to do in one line, without the password', async ([, change, advice]) => {
+  const address = String(Object.assign(new URL(server().url), change));
+  const { exitCode, out, err } = await endOf(runService(['--port', '0'], { SEMEL_POSTGRES: address }));
+  expect([exitCode, out]).toEqual([1, '']);
+  expect(err).toMatch(/^semel cannot start: .*\n$/);
+  expect(err).toContain(advice);
+  const { password } = new URL(address);
+  for (const spelled of [password, decodeURIComponent(password)]) expect(err).not.toContain(spelled);
+});
+
+test('startService on PostgreSQL tells its place without user and password, and has the metrics that docs/service.md says', async () => {
+  const { send, process: process_, log } = await serve({ schema: 'place' });
+  expect((await send('PUT', '/v1/kv/a', { body: 1 })).status).toBe(201);
+  const { text } = await send('GET', '/metrics');
+  const exposed = [...text.matchAll(/^# HELP (\S+) /gm)].map(([, name]) => name);
+  const page = readFileSync(join(import.meta.dirname, '../../docs/service.md'), 'utf8');
+  const [, everywhere = ''] = /`\/metrics`, for Prometheus:\n\n([^]*?)\n\n/.exec(page) ?? [];
+  expect(exposed.toSorted()).toEqual([...everywhere.matchAll(/^\| `([^`]+)` \|/gm)].map(([, name]) => name).toSorted());
+  expect(log()).toBe('');
+  process_.kill('SIGTERM');
+});
