@@ -35,11 +35,16 @@ const projects: readonly Project[] = [
     examples: [],
   },
   { name: 'vitest', packages: ['vitest'], doors: ['semel/testing'], examples: [] },
-  { name: 'pg', packages: ['pg', '@types/pg'], doors: ['semel/postgres'], examples: ['postgres-histories'] },
+  {
+    name: 'pg',
+    packages: ['pg', '@types/pg'],
+    doors: ['semel/postgres', ...['drizzle', 'kysely', 'knex', 'prisma'].map((orm) => `semel/postgres/${orm}`)],
+    examples: ['postgres-histories', 'postgres-pg'],
+  },
 ];
 const projectDirectory = ({ name }: Project): string => join(directory, name);
-/** Those that serve nothing. The second is run by src/testing/history/postgres-histories.slow.test.ts. */
-const programs = ['client', 'postgres-histories'];
+/** Those that serve nothing. Where they need PostgreSQL, tests of their own run them, in src. */
+const programs = ['client', 'postgres-histories', 'postgres-pg'];
 const servers = projects.flatMap((project) =>
   project.examples.filter((example) => !programs.includes(example)).map((example) => ({ project, example })),
 );

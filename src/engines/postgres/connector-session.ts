@@ -181,8 +181,12 @@ class ConnectorSession<Handle> implements Session {
   async undo(): Promise<void> {
     if (this.#state === 'open') {
       this.#state = 'ending';
-      const end = (): void => this.#ended.reject(new RolledBack());
-      this.#last.then(end, end);
+      const end = (): Promise<void> => {
+        this.#ended.reject(new RolledBack());
+        return this.#transaction;
+      };
+      this.#last = this.#last.then(end, end);
+      this.#last.catch(() => undefined);
     }
     // Where ROLLBACK fails the connection is lost, and the transaction with it.
     await this.#transaction.catch(() => undefined);

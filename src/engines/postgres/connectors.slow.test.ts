@@ -165,6 +165,37 @@ describe.for(orms)('a store that opens its transactions through $name', (orm) =>
     expect((await shop.sales()).map((what) => String(what).slice(-1)).toSorted()).toEqual(['0', '1']);
   });
 
+  test('an operation that another process completes just before its transaction begins is replayed', async () => {
+    let look: Promise<unknown> | undefined;
+    let compete: (() => Promise<unknown>) | undefined;
+    const shop = await openShop(orm, (connector) => ({
+      ...connector,
+      query(text, values, handle) {
+        const answer = connector.query(text, values, handle);
+        if (handle === undefined) look ??= answer;
+        return answer;
+      },
+      async transaction(isolation, body) {
+        await look;
+        const act = compete;
+        compete = undefined;
+        await act?.();
+        return connector.transaction(isolation, body);
+      },
+    }));
+    const plain = createOperations(await database.open({ schema: shop.schema }));
+    compete = () =>
+      plain.run(identityOf('order-1'), async (tx) => {
+        await tx.sql(`INSERT INTO ${shop.schema}.sale VALUES ('tea')`);
+        return { keep: 'all', result: 'theirs' };
+      });
+    expect(await shop.operations.run(identityOf('order-1'), sell(shop, 'tea'))).toMatchObject({
+      outcome: 'replayed',
+      result: 'theirs',
+    });
+    expect(await shop.sales()).toEqual(['tea']);
+  });
+
   test('a failed statement that is swallowed is no success', async () => {
     const shop = await openShop(orm);
     const swallowing = shop.operations.run(identityOf('order-1'), async (tx) => {

@@ -158,6 +158,8 @@ export class DatabaseLocks {
       }
       if (answer === 'granted') return session;
       session.rollback();
+      // So that the lock is not in the way of whoever comes next.
+      await session.inOrder();
       return undefined;
     });
     return answer;

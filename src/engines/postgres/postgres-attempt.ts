@@ -19,7 +19,7 @@ import { DatabaseLocks, type LockWish } from './database-locks.ts';
 import { flush } from './flush.ts';
 import type { PostgresDatabase } from './postgres-database.ts';
 import { PostgresTransaction, type Savepoint, type TransactionContext } from './postgres-transaction.ts';
-import { keyBytes, type StoredRow } from './row.ts';
+import { encodedKeyOf, keyBytes, type StoredRow } from './row.ts';
 import { RowReader, type RowSource } from './row-reader.ts';
 import type { Session } from './session.ts';
 import { deadlockDetected, isConflict, isConnectionLost, lockNotAvailable, sqlStateOf, toldOf } from './sql-state.ts';
@@ -256,6 +256,26 @@ export class PostgresAttempt<Client> implements Attempt<PostgresTransaction<Clie
       this.#fault ??= new DeadlockError([{ transaction: this.label, waitsFor: 'a row of another transaction' }]);
     } else if (isConflict(error, this.database.schema)) {
       this.#fault ??= new ConflictError([]);
+    }
+  }
+
+  /**
+   * The body has thrown. What it took to be absent was looked for ahead of its transaction, and may have been made by somebody else before
+   * that began: then its error only follows from what the other one did, and it runs again.
+   */
+  async noteThrow(error: unknown): Promise<void> {
+    this.noteFailure(error);
+    const session = this.#session;
+    const keys = this.reader.unsure(() => false).filter((key) => this.reader.foretoldAbsent(key));
+    if (this.#fault !== undefined || session === undefined || keys.length === 0) return;
+    this.#session = undefined;
+    try {
+      await session.undo();
+      const { rows } = await session.look<StoredRow>(this.sql.get, [keys.map(keyBytes)]);
+      session.giveBack();
+      if (rows.length > 0) this.#fault ??= new ConflictError(rows.map((row) => decodeKey(encodedKeyOf(row))));
+    } catch {
+      session.giveUp();
     }
   }
 

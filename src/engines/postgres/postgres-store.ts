@@ -211,7 +211,7 @@ class TransactCall<Client> extends Call implements Engine<PostgresTransaction<Cl
       try {
         return await body(tx);
       } catch (error) {
-        this.#running?.noteFailure(error);
+        await this.#running?.noteThrow(error);
         throw error;
       }
     };
