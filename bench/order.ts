@@ -26,7 +26,6 @@ export function chosenOf(claims: readonly Claim[], { only, write }: Order): read
   const chosen = claims.filter(({ name }) => only === undefined || name === only);
   if (chosen.length === 0)
     throw new Error(`no claim "${only}"; there are ${claims.map(({ name }) => name).join(', ')}`);
-  if (write && chosen.length < claims.length)
-    throw new Error('the page is written of all claims, measured in one run');
+  if (write && chosen.length < claims.length) throw new Error('the page is written of all claims, measured in one run');
   return chosen;
 }

@@ -1,10 +1,11 @@
 import pg from 'pg';
 import { type Environment, realEnvironment } from '../../src/client/environment.ts';
 import { uuidV7Source } from '../../src/client/uuid-v7.ts';
+import { migrate } from '../../src/engines/postgres/migrate.ts';
 import { keyBytes } from '../../src/engines/postgres/row.ts';
 import type { Range } from '../../src/kv/key.ts';
 import type { Store } from '../../src/kv/store.ts';
-import { encodeKey, encodeRange } from '../../src/kv/tuple.ts';
+import { encodeRange } from '../../src/kv/tuple.ts';
 import { defaultRetentionMs, defaultTombstoneMs, fingerprint, type Identity } from 'semel/idempotency';
 import { type IdempotencyRecord, recordKey, writeRecord } from '../../src/layers/idempotency/record.ts';
 
@@ -77,9 +78,7 @@ export class RecordTable {
   }
 
   async createSchema(): Promise<void> {
-    await this.#client.query(`CREATE SCHEMA semel;
-      CREATE TABLE semel.kv (key bytea PRIMARY KEY, value bytea NOT NULL, version uuid NOT NULL);
-      CREATE TABLE semel.lock_gate ()`);
+    await migrate(this.#client);
   }
 
   /** So that neither the next autovacuum nor the next checkpoint has to do with what was loaded. */
