@@ -5,12 +5,13 @@ import type { Places } from '../measure.ts';
 export function databases(server: PostgresServer): Places {
   const prepared: string[] = [];
   return {
-    async prepare(contender) {
-      prepared.push(contender);
-      return server.createDatabase(contender);
+    async prepare() {
+      const name = `contender_${prepared.length}`;
+      prepared.push(name);
+      return server.createDatabase(name);
     },
     async clear() {
-      for (const name of prepared.splice(0)) await server.run(`DROP DATABASE "${name}" WITH (FORCE)`);
+      for (const name of prepared.splice(0)) await server.run(`DROP DATABASE ${name} WITH (FORCE)`);
     },
   };
 }
