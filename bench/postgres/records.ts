@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { type Environment, realEnvironment } from '../../src/client/environment.ts';
 import { uuidV7Source } from '../../src/client/uuid-v7.ts';
-import { migrate } from '../../src/engines/postgres/migrate.ts';
+import { migrate } from 'semel/postgres';
 import { keyBytes } from '../../src/engines/postgres/row.ts';
 import type { Range } from '../../src/kv/key.ts';
 import type { Store } from '../../src/kv/store.ts';
