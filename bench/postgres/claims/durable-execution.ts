@@ -14,5 +14,6 @@ has 100,000 records already, DBOS none.`,
   inFlight,
   contenders: { Semel: deposits(semel({ isolation: 'read-committed' })), DBOS: deposits(dbos) },
   expectations: [{ subject: 'Semel', against: ['DBOS'], inFlight, atLeast: 8 }],
-  limitedBy: 'TODO',
+  limitedBy: `On Semel's side the same as above. DBOS writes its workflow's row, looks for what the transaction may have done before, commits the
+transaction with its outcome, and writes the workflow's outcome, each in a round trip or more.`,
 };

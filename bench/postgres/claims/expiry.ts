@@ -14,5 +14,5 @@ export const claim: Claim = {
     without: depositsBesideExpiry({ isReaping: false }),
   },
   expectations: [{ subject: 'with the reaper', against: ['without'], inFlight, atLeast: 1 / 1.1 }],
-  limitedBy: 'TODO',
+  limitedBy: `The reaper is one client more, which works through its batches without a pause while anything is due; the fewer others there are, the larger its share.`,
 };

@@ -13,5 +13,6 @@ export const claim: Claim = {
   inFlight,
   contenders: { replay: replays('serializable'), operation: deposits(semel({ isolation: 'serializable' })) },
   expectations: [{ subject: 'replay', against: ['operation'], inFlight, atLeast: 3 }],
-  limitedBy: 'TODO',
+  limitedBy: `Statements again: the record is found by the first of them, but the transaction and its lock are under way by then, so that an operation which is
+new needs no further round trip, and are taken back.`,
 };
