@@ -20,8 +20,8 @@ export interface Claim {
   readonly limitedBy: string;
 }
 
-/** Gets an empty directory of its own, on the disk of this repository. */
-export type OpenContender = (directory: string) => Promise<Contender>;
+/** Gets a place of its own, which is empty: a directory on the disk of this repository, or the address of a database. */
+export type OpenContender = (place: string) => Promise<Contender>;
 
 export interface Contender {
   /** Works for so long, then verifies what it did, which is not timed. Throws where something is missing or too much. */

@@ -1,5 +1,4 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Claim } from './claim.ts';
 import type { Report, Turn } from './contender.ts';
@@ -20,19 +19,28 @@ export interface Row {
 export interface Measuring {
   readonly rounds: number;
   readonly turnMs: number;
-  /** Emptied before and after. */
-  readonly directory: string;
+  /** The module that exports the claims, as `import` takes it: each contender finds itself there. */
+  readonly claimsModule: string;
+  readonly places: Places;
+}
+
+/** Where contenders work. */
+export interface Places {
+  /** An empty one for each. */
+  prepare(contender: string): Promise<string>;
+  /** Removes them. */
+  clear(): Promise<void>;
 }
 
 /**
  * Opens all contenders, then lets them take turns, A B C A B C …, so that whatever else the machine does meanwhile falls on
  * each alike. A longer turn of each that nobody counts comes first.
  */
-export async function measure(claim: Claim, { rounds, turnMs, directory }: Measuring): Promise<Figures> {
-  await rm(directory, { recursive: true, force: true });
+export async function measure(claim: Claim, measuring: Measuring): Promise<Figures> {
+  const { rounds, turnMs, places } = measuring;
   const running: Running[] = [];
   try {
-    for (const name of Object.keys(claim.contenders)) running.push(await start(claim, name, directory));
+    for (const name of Object.keys(claim.contenders)) running.push(await start(claim, name, measuring));
     const rows: Row[] = [];
     for (const inFlight of claim.inFlight) {
       const perSecond = new Map(running.map(({ name }) => [name, [] as number[]]));
@@ -47,7 +55,7 @@ export async function measure(claim: Claim, { rounds, turnMs, directory }: Measu
     return { claim, rows };
   } finally {
     await Promise.all(running.map(stop));
-    await rm(directory, { recursive: true, force: true });
+    await places.clear();
   }
 }
 
@@ -59,10 +67,9 @@ interface Running {
   readonly child: ChildProcess;
 }
 
-async function start(claim: Claim, name: string, parent: string): Promise<Running> {
-  const directory = join(parent, name.replaceAll(/[^a-z0-9]+/gi, '-'));
-  await mkdir(directory, { recursive: true });
-  const child = fork(join(import.meta.dirname, 'contender.ts'), [claim.name, name, directory]);
+async function start(claim: Claim, name: string, { claimsModule, places }: Measuring): Promise<Running> {
+  const place = await places.prepare(name);
+  const child = fork(join(import.meta.dirname, 'contender.ts'), [claimsModule, claim.name, name, place]);
   await nextReport(child);
   return { name, child };
 }

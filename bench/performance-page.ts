@@ -37,23 +37,28 @@ measured by itself. Where an expectation is not met, it says so.`,
 }
 
 function claimParts(figures: Figures): readonly string[] {
-  const { claim, rows } = figures;
-  const figureRows = rows.map(({ contender, inFlight, perSecond }) => {
-    const { median, min, max } = spread(perSecond);
-    return `| ${contender} | ${inFlight} | ${thousands(median)} (${thousands(min)} .. ${thousands(max)}) |`;
-  });
+  const { claim } = figures;
   return [
     `## ${claim.title}`,
     claim.work,
     `![${claim.title}, ${claim.unit}](performance/${claim.name}.svg)`,
-    [
-      '| ratio | in flight | expected | measured | |',
-      '| --- | --- | --- | --- | --- |',
-      ...judge(figures).map(verdictRow),
-    ].join('\n'),
+    verdictsTable(figures),
     `**What limits it.** ${claim.limitedBy}`,
-    [`| contender | in flight | ${claim.unit} |`, '| --- | --- | --- |', ...figureRows].join('\n'),
+    figuresTable(figures),
   ];
+}
+
+export function verdictsTable(figures: Figures): string {
+  const rows = judge(figures).map(verdictRow);
+  return ['| ratio | in flight | expected | measured | |', '| --- | --- | --- | --- | --- |', ...rows].join('\n');
+}
+
+export function figuresTable({ claim, rows }: Figures): string {
+  const figureRows = rows.map(({ contender, inFlight, perSecond }) => {
+    const { median, min, max } = spread(perSecond);
+    return `| ${contender} | ${inFlight} | ${thousands(median)} (${thousands(min)} .. ${thousands(max)}) |`;
+  });
+  return [`| contender | in flight | ${claim.unit} |`, '| --- | --- | --- |', ...figureRows].join('\n');
 }
 
 function verdictRow(verdict: Verdict): string {
