@@ -76,8 +76,8 @@ export class Client {
 
 export type Failed = Exclude<Exchange, { outcome: 'answered' }>;
 
-/** A service that puts a client off this often, with nobody else at work, will do so for ever. */
-const asksMax = 100;
+/** A service that puts a client off this often, with nobody else at work, will do so for ever. A database starts in less. */
+const asksMax = 400;
 const laterMs = 50;
 
 export function requestOf({

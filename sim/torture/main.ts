@@ -1,19 +1,27 @@
 import { parseArgs } from 'node:util';
 import { killClasses } from './kill-point.ts';
-import type { RoundPlan } from './plan.ts';
-import type { RoundResult } from './round.ts';
+import { killClasses as postgresKillClasses } from './postgres/kill-class.ts';
+import { roundsMin as postgresRoundsMin, torturePostgres } from './postgres/torture.ts';
 import { roundsMin, torture, type Tally, type TortureReport } from './torture.ts';
+import { wordsOfPostgresRound, wordsOfRound } from './words-of-round.ts';
 
-const help = `npm run torture -- --rounds N --seed S
+const help = `npm run torture -- [--postgres] --rounds N --seed S
 
 Kills the real service, in every way that sim/torture/kill-point.ts names, while clients send it operations many times over;
-starts it again; and checks that each operation took effect once.
+starts it again; and checks that each operation took effect once. With --postgres, two services over one PostgreSQL, which it
+starts, with fsync; and in every way that sim/torture/postgres/kill-class.ts names a service, a backend or the whole server is killed.
 
-  --rounds N   how often (default 200, at least ${roundsMin}: each way once)
+  --rounds N   how often (default 200, at least ${roundsMin}, with --postgres ${postgresRoundsMin}: each way once)
   --seed S     which plan: what is sent, and where each kill strikes (default 1)
 
 Exit codes: 0 clean, 1 a promise was broken or a kind of kill never struck, 2 it could not run.
 `;
+
+interface Asked {
+  readonly isOnPostgres: boolean;
+  readonly rounds: number;
+  readonly seed: number;
+}
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -24,11 +32,18 @@ async function main(argv: readonly string[]): Promise<0 | 1 | 2> {
       process.stdout.write(help);
       return 0;
     }
-    console.log(`torture: ${asked.rounds} rounds, seed ${asked.seed}`);
+    const { isOnPostgres, ...options } = asked;
+    console.log(`torture${isOnPostgres ? ' on PostgreSQL' : ''}: ${asked.rounds} rounds, seed ${asked.seed}`);
     const startedMs = performance.now();
-    const report = await torture({ ...asked, onRound: printRound });
-    printTally(asked.rounds, report.tally, performance.now() - startedMs);
-    return conclude(asked.seed, report);
+    const report = isOnPostgres
+      ? await torturePostgres({
+          ...options,
+          onRound: (plan, result) => console.log(wordsOfPostgresRound(plan, result)),
+        })
+      : await torture({ ...options, onRound: (plan, result) => console.log(wordsOfRound(plan, result)) });
+    const classes = isOnPostgres ? postgresKillClasses : killClasses;
+    printTally(asked.rounds, report.tally, classes, performance.now() - startedMs);
+    return conclude(asked.seed, report, classes);
   } catch (error) {
     process.stderr.write(
       `torture: could not run: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
@@ -37,17 +52,19 @@ async function main(argv: readonly string[]): Promise<0 | 1 | 2> {
   }
 }
 
-function parse(argv: readonly string[]): 'help' | { readonly rounds: number; readonly seed: number } {
+function parse(argv: readonly string[]): 'help' | Asked {
   const { values } = parseArgs({
     args: [...argv],
     options: {
+      postgres: { type: 'boolean', default: false },
       rounds: { type: 'string', default: '200' },
       seed: { type: 'string', default: '1' },
       help: { type: 'boolean', default: false },
     },
   });
   if (values.help) return 'help';
-  return { rounds: whole('--rounds', values.rounds, roundsMin), seed: whole('--seed', values.seed, 0) };
+  const rounds = whole('--rounds', values.rounds, values.postgres ? postgresRoundsMin : roundsMin);
+  return { isOnPostgres: values.postgres, rounds, seed: whole('--seed', values.seed, 0) };
 }
 
 function whole(flag: string, given: string, min: number): number {
@@ -58,19 +75,7 @@ function whole(flag: string, given: string, min: number): number {
   return number;
 }
 
-function printRound({ round, turn, killClass, strike, clients }: RoundPlan, result: RoundResult): void {
-  const where = strike.by === 'process' ? `${strike.point} ${strike.hit}` : `by the ${strike.by}`;
-  const plan = `round ${round}${turn === 1 ? '' : `, turn ${turn}`}: ${killClass} (${where}), ${clients.length} clients`;
-  if (result.missed !== undefined) {
-    console.log(`${plan}; missed: ${result.missed}`);
-    return;
-  }
-  const { cut, unanswered, steps } = result;
-  const starts = steps.map((step) => `, start killed ${step}`).join('');
-  console.log(`${plan}; ${cut} requests cut, ${unanswered} operations unanswered${starts}`);
-}
-
-function printTally(rounds: number, tally: Tally, elapsedMs: number): void {
+function printTally(rounds: number, tally: Tally, classes: readonly string[], elapsedMs: number): void {
   const { operations, requests, cut, unanswered, replays, misses, kills } = tally;
   console.log('');
   const rows: readonly (readonly [string, number])[] = [
@@ -83,15 +88,15 @@ function printTally(rounds: number, tally: Tally, elapsedMs: number): void {
     ['replays compared', replays],
     ['misses', misses],
     ['seconds', Math.round(elapsedMs / 1_000)],
-    ...killClasses.map((killClass) => [`kills ${killClass}`, kills[killClass]] as const),
+    ...classes.map((killClass) => [`kills ${killClass}`, kills[killClass] ?? 0] as const),
   ];
   for (const [name, count] of rows) console.log(`${name.padEnd(32)}${String(count).padStart(8)}`);
   console.log('');
 }
 
-function conclude(seed: number, report: TortureReport): 0 | 1 {
+function conclude(seed: number, report: TortureReport, classes: readonly string[]): 0 | 1 {
   if (report.outcome === 'clean') {
-    const empty = killClasses.filter((killClass) => report.tally.kills[killClass] === 0);
+    const empty = classes.filter((killClass) => report.tally.kills[killClass] === 0);
     if (empty.length > 0) {
       console.log(`torture: no kill ${empty.join(', ')}`);
       return 1;

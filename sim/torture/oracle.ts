@@ -61,14 +61,22 @@ export class Oracle {
     this.#replays += 1;
   }
 
-  /** Nobody waits for an answer any more. `seenAfterKill`: what it was before the retries. */
-  judgeSettled(history: History, seenAfterKill: 'complete' | 'absent' | 'answered'): void {
+  /** How many answers said that they executed it. */
+  executionsOf({ id }: Operation): number {
+    return this.#executions.get(id) ?? 0;
+  }
+
+  /**
+   * Nobody waits for an answer any more. `seenAfterKill`: what it was before the retries. `isLost`: the one that executed it may itself
+   * not have learned so.
+   */
+  judgeSettled(history: History, seenAfterKill: 'complete' | 'absent' | 'answered', isLost = false): void {
     const { operation, cuts } = history;
     const { id } = operation;
     const executions = this.#executions.get(id);
     demand(executions !== undefined, 'every operation is answered in the end', 'it has no answer', id);
     const words = `${executions} answers say so, ${cuts} requests were cut`;
-    demand(executions === 1 || cuts > 0, 'an operation is executed, and the answer says so', words, id);
+    demand(executions === 1 || cuts > 0 || isLost, 'an operation is executed, and the answer says so', words, id);
     if (seenAfterKill === 'complete') {
       demand(executions === 0, 'what was complete is not executed again', words, id);
     }

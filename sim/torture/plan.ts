@@ -88,7 +88,7 @@ function backlogStrike(seeded: Seeded): Strike {
 /** How many clients send the same operation at once. */
 const senders = [1, 1, 1, 1, 2, 2, 3, 3, 5, 8] as const;
 
-function planClients(
+export function planClients(
   seeded: Seeded,
   maker: OperationMaker,
   shape: { readonly clients: number; readonly slots: number },
@@ -105,6 +105,6 @@ function planClients(
 }
 
 /** Another seed for each round and turn, far from its neighbours. */
-function mix(...parts: readonly number[]): number {
+export function mix(...parts: readonly number[]): number {
   return parts.reduce((sum, part) => Math.imul(sum ^ (part + 0x9e37_79b9), 0x85eb_ca6b) ^ (sum >>> 13), 0x5bd1_e995);
 }
