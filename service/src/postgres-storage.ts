@@ -1,5 +1,14 @@
 import pg from 'pg';
-import { DatabaseRefusedError, openStore, type PostgresEvent, type PostgresOptions } from 'semel/postgres';
+import {
+  DatabaseRefusedError,
+  migrate,
+  openStore,
+  SchemaMissingError,
+  SchemaOutdatedError,
+  type PostgresEvent,
+  type PostgresOptions,
+  type PostgresStore,
+} from 'semel/postgres';
 import type { DataPlace } from './data-place.ts';
 import { problemOfFault } from './fault-problem.ts';
 import { problem } from './problem.ts';
@@ -17,9 +26,8 @@ export async function openPostgresStorage(
   { url, schema }: PostgresPlace,
 ): Promise<Storage> {
   const onEvent = ({ fault }: PostgresEvent): void => metrics.countRetry(fault);
-  const place: PostgresOptions = { url, schema, world };
-  await migrateSchema({ url, schema });
-  const store = await openStore({ ...place, onEvent });
+  const place = { url, schema, world };
+  const store = await openMigrated({ ...place, onEvent });
   // In a pool of their own, or pages that nobody asks for again would leave no connection for writes.
   const snapshots = await openStore({
     ...place,
@@ -47,24 +55,23 @@ export async function openPostgresStorage(
 
 const graceMs = 10_000;
 
-/** Where nothing is to be done, no right is needed but to read. */
-async function migrateSchema({ url, schema }: Pick<PostgresPlace, 'url' | 'schema'>): Promise<void> {
-  const store = await openStore({ url, schema, connectionsMax: 1 });
+/** Where nothing is to be done it needs no right to do it: then the first look is all. */
+async function openMigrated(
+  options: PostgresOptions & { readonly url: string; readonly schema: string },
+): Promise<PostgresStore> {
   try {
-    // Looks by the store, whose errors say what to do.
-    await store.read((tx) => tx.get(['readiness']));
+    return await openStore(options);
   } catch (error) {
-    if (!(error instanceof DatabaseRefusedError && ['42P01', '3F000'].includes(error.sqlState))) throw error;
-    const client = new pg.Client({ connectionString: url });
-    await client.connect();
-    try {
-      await client.query(`SELECT pg_advisory_lock(1); CREATE SCHEMA IF NOT EXISTS ${schema};
-        CREATE TABLE IF NOT EXISTS ${schema}.kv (key bytea PRIMARY KEY, value bytea NOT NULL, version uuid NOT NULL);
-        CREATE TABLE IF NOT EXISTS ${schema}.lock_gate ()`);
-    } finally {
-      await client.end();
-    }
-  } finally {
-    await store.close();
+    if (!(error instanceof SchemaMissingError || error instanceof SchemaOutdatedError)) throw error;
   }
+  const client = new pg.Client({ connectionString: options.url });
+  // What breaks it fails the migration, too.
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    await migrate(client, { schema: options.schema });
+  } finally {
+    await client.end();
+  }
+  return openStore(options);
 }

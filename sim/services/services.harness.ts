@@ -19,7 +19,12 @@ export interface ServiceOnPostgres {
 
 export interface Database {
   /** The real service, as a process of its own, over this database. `name` is how PostgreSQL knows its connections. */
-  readonly serve: (options: { readonly schema: string; readonly name?: string }) => Promise<ServiceOnPostgres>;
+  readonly serve: (options: {
+    readonly schema: string;
+    readonly name?: string;
+    /** Default: who owns the server. */
+    readonly user?: { readonly name: string; readonly password: string };
+  }) => Promise<ServiceOnPostgres>;
   readonly server: () => PostgresServer;
   /** Answers rows, on a connection of its own that is not the services'. */
   readonly rows: (text: string, values?: readonly unknown[]) => Promise<readonly Record<string, unknown>[]>;
@@ -53,9 +58,12 @@ export function database(): Database {
     async untilRow(statement, values) {
       while ((await rows(statement, values)).length === 0);
     },
-    async serve({ schema, name = 'service' }) {
-      const url = `${running().url}?application_name=${name}`;
-      const process_ = runService(['--port', '0', '--log-level', 'error', '--schema', schema], { SEMEL_POSTGRES: url });
+    async serve({ schema, name = 'service', user }) {
+      const url = new URL(running().url);
+      url.searchParams.set('application_name', name);
+      if (user !== undefined) Object.assign(url, { username: user.name, password: user.password });
+      const environment = { SEMEL_POSTGRES: url.href };
+      const process_ = runService(['--port', '0', '--log-level', 'error', '--schema', schema], environment);
       let log = '';
       process_.stderr?.on('data', (piece) => (log += String(piece)));
       const line = await firstLine(process_);

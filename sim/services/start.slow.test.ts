@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { database, endOf, runService } from './services.harness.ts';
 
-const { serve, server } = database();
+const { serve, server, rows } = database();
 
 const secret = 'WRONG-SECRET';
 
@@ -32,4 +32,27 @@ test('startService on PostgreSQL tells its place without user and password, and 
   expect(new Set(exposed)).toEqual(new Set(listed));
   expect(log()).toBe('');
   process_.kill('SIGTERM');
+});
+
+test('startService makes the schema where the role may, and asks for no right to do it where it is there', async () => {
+  const schema = 'migrated';
+  await (await serve({ schema })).kill();
+  await server().run(`CREATE ROLE shop LOGIN PASSWORD 'sesame';
+    GRANT USAGE ON SCHEMA ${schema} TO shop;
+    GRANT SELECT, INSERT, UPDATE, DELETE ON ${schema}.kv TO shop;
+    GRANT UPDATE ON ${schema}.lock_gate TO shop;
+    GRANT SELECT ON ${schema}.migration TO shop`);
+  const user = { name: 'shop', password: 'sesame' };
+  const { send } = await serve({ schema, user });
+  const put = await send('PUT', '/v1/kv/a', { body: 1, headers: { 'idempotency-key': 'one' } });
+  expect([put.status, put.headers.get('idempotency-outcome')]).toEqual([201, 'executed']);
+  await expect(serve({ schema: 'elsewhere', user })).rejects.toThrow('permission denied');
+});
+
+test('startService refuses a schema that a newer one has made, and leaves it as it is', async () => {
+  const schema = 'newer';
+  await (await serve({ schema })).kill();
+  await server().run(`INSERT INTO ${schema}.migration (version, name) VALUES (9999, 'of the future')`);
+  await expect(serve({ schema })).rejects.toThrow('update semel');
+  expect(await rows(`SELECT max(version) FROM ${schema}.migration`)).toEqual([{ max: 9999 }]);
 });
