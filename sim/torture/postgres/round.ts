@@ -123,13 +123,11 @@ async function attack({ site, journal, oracle }: Arena, plan: RoundPlan, clients
     aim();
   };
   aim();
-  const failures = await Promise.all(
-    clients.map((client, number) => {
-      const at = site.slot(number);
-      return client.work(at === slot ? proxied : at.connections, { onAnswered });
-    }),
-  );
-  clearTimeout(timer);
+  const working = clients.map((client, number) => {
+    const at = site.slot(number);
+    return client.work(at === slot ? proxied : at.connections, { onAnswered });
+  });
+  const failures = await Promise.all(working).finally(() => clearTimeout(timer));
   await killing;
   if (proxied !== slot.connections) proxied.close();
   proxy?.close();
@@ -140,7 +138,7 @@ async function attack({ site, journal, oracle }: Arena, plan: RoundPlan, clients
     await slot.service.kill();
     return { missed: 'every request was answered before', unanswered: 0, mayHaveLost: no, struck: no };
   }
-  const isStruckBy = (operation: Operation): boolean => statement !== undefined && writes(statement, operation);
+  const isStruckBy = (operation: Operation): boolean => statement !== undefined && isWritten(statement, operation);
   const before = settledAtStrike ?? new Set(operations.filter((operation) => oracle.isSettled(operation)));
   const sent = operations.filter((operation) => journal.historyOf(operation).story.length > 0);
   return {
@@ -177,8 +175,8 @@ function missedBy({ strike }: RoundPlan, cut: number): string | undefined {
 }
 
 /** PostgreSQL takes bytes as text, in hexadecimal digits; in a key a text ends with a zero byte. */
-function writes({ sent }: StruckStatement, { id }: Operation): boolean {
-  return sent.includes(`${Buffer.from(id).toString('hex')}00`);
+function isWritten({ writes }: StruckStatement, { id }: Operation): boolean {
+  return writes.includes(`${Buffer.from(id).toString('hex')}00`);
 }
 
 /** Who lives answers everybody. */

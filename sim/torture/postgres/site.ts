@@ -28,6 +28,8 @@ export class PostgresSite {
   readonly #journal: Journal;
   readonly #slots: Slot[] = [];
   #starts = 0;
+  /** The last kill of a backend or of the server, with the start after it. */
+  #killing: Promise<void> = Promise.resolve();
   /** The next one, which loads its program meanwhile. */
   #standby: ServiceProcess;
 
@@ -74,13 +76,23 @@ export class PostgresSite {
     return death;
   }
 
-  async terminate(backendPid: number): Promise<void> {
+  terminate(backendPid: number): Promise<void> {
+    this.#killing = this.#terminate(backendPid);
+    return this.#killing;
+  }
+
+  async #terminate(backendPid: number): Promise<void> {
     // Waits until it has ended; one that has ended already is no fault.
     await this.query('SELECT pg_terminate_backend($1, 10000)', [backendPid]);
     this.#journal.note({ event: 'terminated', backendPid });
   }
 
-  async crash(): Promise<void> {
+  crash(): Promise<void> {
+    this.#killing = this.#crash();
+    return this.#killing;
+  }
+
+  async #crash(): Promise<void> {
     await this.server.kill();
     await this.server.restart();
     this.#journal.note({ event: 'the server was killed and started again' });
@@ -98,6 +110,8 @@ export class PostgresSite {
   }
 
   async close(): Promise<void> {
+    // A violation may end the run amid a kill.
+    await this.#killing;
     for (const { connections, service, wire } of this.#slots) {
       connections.close();
       if (!service.isDead) await service.kill();

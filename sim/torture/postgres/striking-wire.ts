@@ -22,8 +22,8 @@ export interface WireOrder {
 export interface StruckStatement {
   /** PostgreSQL's number for the session that it came on. */
   readonly backendPid: number;
-  /** Everything that the service has sent of this transaction, as it was. */
-  readonly sent: Buffer;
+  /** What its transaction writes, as the service has sent it. */
+  readonly writes: Buffer;
   /** Whether the server has answered that it committed. */
   readonly hasCommitted: boolean;
 }
@@ -102,8 +102,7 @@ function passOn(client: Socket, server: Socket, strikes: (kind: Kind) => WireOrd
   const fromServer = new MessageReader('server');
   const texts = new Map<string, string>();
   let backendPid = 0;
-  let sent: Buffer[] = [];
-  let writes = false;
+  let writes: Buffer[] = [];
   /** ReadyForQuery: as many were asked for, as many come; and one more at the beginning, for which nobody asked. */
   const turns = { asked: 0, answered: -1 };
   /** What waits for a strike to end. */
@@ -112,7 +111,7 @@ function passOn(client: Socket, server: Socket, strikes: (kind: Kind) => WireOrd
   const strike = async (order: WireOrder): Promise<void> => {
     const hasCommitted =
       kept?.toClient.some(({ type, body }) => type === 'C' && body.toString() === 'COMMIT\0') ?? false;
-    await order.act({ backendPid, sent: Buffer.concat(sent), hasCommitted });
+    await order.act({ backendPid, writes: Buffer.concat(writes), hasCommitted });
     const { toServer, toClient } = kept ?? nothingKept();
     kept = undefined;
     if (order.what === 'commit' && order.place !== 'before') {
@@ -135,8 +134,7 @@ function passOn(client: Socket, server: Socket, strikes: (kind: Kind) => WireOrd
   };
 
   const kindOf = (text: string): Kind => {
-    if (/^(?:INSERT|DELETE)/.test(text)) writes = true;
-    if (text === 'COMMIT') return writes ? 'commit' : 'other';
+    if (text === 'COMMIT') return writes.length > 0 ? 'commit' : 'other';
     return text === 'ROLLBACK' ? 'other' : 'statement';
   };
 
@@ -147,7 +145,7 @@ function passOn(client: Socket, server: Socket, strikes: (kind: Kind) => WireOrd
     }
     const text = textOf(message);
     const isSimple = message.type === 'Q';
-    sent.push(message.bytes);
+    if (text !== undefined && /^(?:INSERT|DELETE)/.test(text)) writes.push(message.bytes);
     const order = text === undefined || kept !== undefined ? undefined : strikes(kindOf(text));
     if (order?.place === 'before') {
       kept = { ...nothingKept(), toServer: [message] };
@@ -162,10 +160,7 @@ function passOn(client: Socket, server: Socket, strikes: (kind: Kind) => WireOrd
       kept = { ...nothingKept(), afterTurn, onTurn: order.place === 'amid' ? undefined : () => void strike(order) };
       if (order.place === 'amid') void strike(order);
     }
-    if (text === 'COMMIT' || text === 'ROLLBACK') {
-      if (order === undefined) sent = [];
-      writes = false;
-    }
+    if ((text === 'COMMIT' || text === 'ROLLBACK') && order === undefined) writes = [];
   };
 
   client.on('data', (piece) => {

@@ -35,6 +35,7 @@ test.for([
   [
     'late-record',
     [
+      'an operation is executed once',
       'each effect is there exactly once',
       'an answer is what the request must lead to',
       'every answer of an operation is the same',
