@@ -120,7 +120,7 @@ async function retryable(attempt: Attempt<unknown>, error: unknown, bound: Bound
     const reason =
       error === bound.fault
         ? 'the caller stopped waiting during the commit'
-        : 'what keeps the store failed during the commit';
+        : 'the disk, or the connection to the database, failed during the commit';
     throw new CommitUnknownError(reason, { cause: error });
   }
   attempt.abandon(bound.fault);
