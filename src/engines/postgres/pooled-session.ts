@@ -14,8 +14,17 @@ export class PooledSessions implements Sessions {
     this.#ownsPool = ownsPool;
   }
 
-  async open(): Promise<Session> {
-    return new PooledSession(await this.#pool.connect());
+  /**
+   * By callback, for the pool stops listening for a connection's errors when it hands it out. What a server that is killed says in one
+   * piece with its being ready would meet nobody who listens, and end the process, before an awaited promise goes on.
+   */
+  open(): Promise<Session> {
+    return new Promise((resolve, reject) => {
+      this.#pool.connect((error, client) => {
+        if (client === undefined) reject(error ?? new Error('the pool gave no connection'));
+        else resolve(new PooledSession(client));
+      });
+    });
   }
 
   query(text: string, values: readonly unknown[]): Promise<Answer> {
