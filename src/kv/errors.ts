@@ -146,7 +146,7 @@ export class AbortedError extends SemelError {
   }
 }
 
-/** The commit was under way when its fate went out of sight: the disk failed, or the caller's bound passed during the sync. */
+/** The commit was under way when its fate went out of sight: disk or connection failed, or the caller's bound passed before its answer. */
 export class CommitUnknownError extends SemelError {
   readonly code = 'commit-unknown';
   readonly effect = 'unknown';

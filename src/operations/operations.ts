@@ -351,9 +351,9 @@ function canBeSettled(error: unknown): error is CommitUnknownError {
   return !(error.cause instanceof DeadlineExceededError || error.cause instanceof AbortedError);
 }
 
-/** It got so far that it had the claim, or saw who has it: then the transaction before it is over, and left nothing. */
+/** It got so far that it had the claim: then the transaction before it is over, and left nothing. Whoever still has it may be just that one. */
 function rulesOutTheFirst(fault: unknown): boolean {
-  return fault instanceof Discarded || fault instanceof ExecutionThrew || fault instanceof InProgressElsewhere;
+  return fault instanceof Discarded || fault instanceof ExecutionThrew;
 }
 
 type EventFacts = Pick<OperationEvent, 'outcome' | 'keep' | 'reason' | 'error'>;

@@ -50,7 +50,7 @@ export class DatabaseLocks {
   #last: Promise<unknown> = Promise.resolve();
   /** What takes each of them again. */
   readonly #taken: { readonly text: string; readonly values?: readonly unknown[] }[] = [];
-  #gate: GateMode | undefined;
+  readonly #gates = new Set<GateMode>();
 
   constructor(attempt: LockingAttempt) {
     this.#attempt = attempt;
@@ -92,7 +92,7 @@ export class DatabaseLocks {
   }
 
   #holds({ key }: LockTarget, mode: LockMode): boolean {
-    if (this.#gate === 'EXCLUSIVE' || (this.#gate === 'SHARE' && mode === 'shared')) return true;
+    if (this.#passed(mode === 'exclusive' ? 'EXCLUSIVE' : 'SHARE')) return true;
     const held = key === undefined ? undefined : this.#keys.get(key);
     return held === 'exclusive' || held === mode;
   }
@@ -170,7 +170,7 @@ export class DatabaseLocks {
     const { sql, schema } = this.#attempt.database;
     const number = lockNumber(schema, key);
     await this.#inSavepoint(session, wish, async (send) => {
-      if (this.#gate === undefined) await send(sql.gate(intention(wish.mode)));
+      if (!this.#passed(intention(wish.mode))) await send(sql.gate(intention(wish.mode)));
       await send(wish.mode === 'exclusive' ? sql.lock : sql.lockShared, [number]);
     });
     this.#note(key, wish.mode);
@@ -179,10 +179,7 @@ export class DatabaseLocks {
 
   #note(key: EncodedKey, mode: LockMode): void {
     const { sql, schema } = this.#attempt.database;
-    if (this.#gate === undefined) {
-      this.#gate = intention(mode);
-      this.#taken.push({ text: sql.gate(this.#gate) });
-    }
+    this.#noteGate(intention(mode));
     this.#keys.set(key, mode);
     this.#taken.push({
       text: mode === 'exclusive' ? sql.tryLock : sql.tryLockShared,
@@ -195,9 +192,19 @@ export class DatabaseLocks {
     // LOCK takes no snapshot, so the one that comes after it is new however long it waited.
     const session = await this.#attempt.sessionWithoutSnapshot();
     await this.#inSavepoint(session, wish, (send) => send(sql.gate(mode)));
-    this.#gate = mode;
-    this.#taken.push({ text: sql.gate(mode) });
+    this.#noteGate(mode);
     return true;
+  }
+
+  #noteGate(mode: GateMode): void {
+    if (this.#passed(mode)) return;
+    this.#gates.add(mode);
+    this.#taken.push({ text: this.#attempt.database.sql.gate(mode) });
+  }
+
+  /** Whether the gate is held in a mode that shuts out all that this one would. */
+  #passed(mode: GateMode): boolean {
+    return [...this.#gates].some((held) => held === mode || weaker[held].includes(mode));
   }
 
   /** Waits in the transaction for as long as it may, and leaves that as it was where the wait comes to nothing. */
@@ -233,6 +240,14 @@ interface Wish {
 function intention(mode: LockMode): GateMode {
   return mode === 'exclusive' ? 'ROW EXCLUSIVE' : 'ROW SHARE';
 }
+
+/** What each mode of the gate does as well as its own: it conflicts with everything that these conflict with. */
+const weaker: Readonly<Record<GateMode, readonly GateMode[]>> = {
+  'ROW SHARE': [],
+  'ROW EXCLUSIVE': ['ROW SHARE'],
+  SHARE: ['ROW SHARE'],
+  EXCLUSIVE: ['ROW SHARE', 'ROW EXCLUSIVE', 'SHARE'],
+};
 
 /** A holder elsewhere takes a few milliseconds most often; one that takes seconds should not be asked a thousand times. */
 const pauseMsFirst = 2;

@@ -20,6 +20,19 @@ function at(change: (url: URL) => void): string {
   return url.href;
 }
 
+describe('openStore', () => {
+  test.each([
+    ['connectionsMax', 0],
+    ['connectTimeoutMs', 0],
+    ['answerTimeoutMs', Number.NaN],
+    ['idleInTransactionMs', 0.5],
+    ['schema', 'Semel"; DROP'],
+  ])('openStore refuses %s %s, by name', async (field, value) => {
+    const opening = openStore({ url: database.server().url, [field]: value });
+    await expect(opening).rejects.toMatchObject({ code: 'invalid-argument', field });
+  });
+});
+
 describe('faults', () => {
   test('a server that is not there is told as unavailable, with where it was looked for', async () => {
     const fault = await faultThrough(at((url) => (url.port = '1')));

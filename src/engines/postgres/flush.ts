@@ -85,9 +85,8 @@ function columns(values: ReadonlyMap<EncodedKey, Value>): readonly [readonly Buf
 /** The first fault tells; those behind it only follow from it, and so does the ROLLBACK as which COMMIT is then answered. */
 async function settle(session: Session, sent: readonly Promise<unknown>[], commit: Promise<boolean>): Promise<void> {
   const answers = await Promise.allSettled([...sent, commit]);
-  const faults = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason as unknown] : []));
+  const faults = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason as Error] : []));
   const fault = faults.find((each) => sqlStateOf(each) !== failedTransaction);
-  // oxlint-disable-next-line only-throw-error -- whatever pg rejected with
   if (fault !== undefined) throw fault;
   if (faults.length === 0 && (await commit)) return;
   throw new TransactionClosedError('an earlier statement of it had failed', { cause: session.failure });

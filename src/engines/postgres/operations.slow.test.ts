@@ -1,5 +1,12 @@
 import pg from 'pg';
-import { createOperations, type Execution, type Operations } from 'semel/operations';
+import { createOnce } from 'semel/http';
+import {
+  createOperations,
+  type Execution,
+  type Operations,
+  type OperationsOptions,
+  type RunOptions,
+} from 'semel/operations';
 import type { PostgresStore, PostgresTransaction } from 'semel/postgres';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Isolation } from '../../kv/store.ts';
@@ -151,12 +158,54 @@ describe('run on PostgreSQL', () => {
 
   test('run that replays assigns no transaction id, and leaves no lock', async () => {
     const shop = await openShop();
-    const { operations } = await shop.open();
+    const { store, operations } = await shop.open(1);
     await operations.run(identityOf('order-1'), sell(shop.schema, 'tea'));
     const next = 'SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS next';
     const before = await shop.query(next);
     for (let count = 0; count < 5; count++) await operations.run(identityOf('order-1'), sell(shop.schema, 'tea'));
     expect(await shop.query(next)).toEqual(before);
+    // On its only connection this comes after all that the replays have sent.
+    await store.read((tx) => tx.get(['afterwards']));
+    const locks = `SELECT mode FROM pg_locks WHERE locktype = 'advisory' OR relation = '${shop.schema}.lock_gate'::regclass`;
+    expect(await shop.query(locks)).toEqual([]);
+    const free = await shop.query(`SELECT key FROM ${shop.schema}.kv FOR UPDATE SKIP LOCKED`);
+    expect(await shop.query(`SELECT key FROM ${shop.schema}.kv`)).toHaveLength(free.length);
+  });
+
+  test('run executes at the level that it is told, or its operations were; without either at serializable', async () => {
+    const shop = await openShop();
+    const { store } = await shop.open();
+    const levelOf = async (key: string, options: OperationsOptions, own: RunOptions): Promise<unknown> => {
+      const outcome = await createOperations(store, options).run(
+        identityOf(key),
+        async (tx) => {
+          const { rows } = await tx.sql<{ transaction_isolation: string }>('SHOW transaction_isolation');
+          return { keep: 'all', result: `${rows[0]?.transaction_isolation}` };
+        },
+        own,
+      );
+      return 'result' in outcome ? outcome.result : outcome;
+    };
+    expect([
+      await levelOf('1', {}, {}),
+      await levelOf('2', { isolation: 'read-committed' }, {}),
+      await levelOf('3', { isolation: 'read-committed' }, { isolation: 'snapshot' }),
+    ]).toEqual(['serializable', 'read committed', 'repeatable read']);
+  });
+
+  test('createOnce of an HTTP door hands its handler the same transaction', async () => {
+    const shop = await openShop();
+    const { store } = await shop.open();
+    const order = createOnce(store, { scope: () => 'acme' })(async (_, tx) => {
+      await tx.sql(`INSERT INTO ${shop.schema}.sale (what) VALUES ('tea')`);
+      return Response.json({ sold: 'tea' }, { status: 201 });
+    });
+    const send = (): Promise<Response> =>
+      order(new Request('http://shop/orders', { method: 'POST', headers: { 'Idempotency-Key': 'order-1' } }));
+    const [first, again] = [await send(), await send()];
+    expect([first.status, again.status, again.headers.get('idempotent-replayed')]).toEqual([201, 201, 'true']);
+    expect(await again.text()).toBe(await first.text());
+    expect(await shop.sales()).toBe(1);
   });
 
   test('run whose connection is killed before its commit did not happen, even if its body does not mind', async () => {

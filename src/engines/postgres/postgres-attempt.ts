@@ -58,6 +58,7 @@ export class PostgresAttempt<Client> implements Attempt<PostgresTransaction<Clie
   #opening: Promise<unknown> | undefined;
   #now: number | undefined;
   #isReading = false;
+  #clock: Promise<void> | undefined;
   #version: Version | undefined;
   readonly #boundsTold: Additions[] = [];
   #savepoints = 0;
@@ -116,7 +117,12 @@ export class PostgresAttempt<Client> implements Attempt<PostgresTransaction<Clie
   }
 
   async takeSnapshot(): Promise<void> {
-    await this.#readClock(await this.session());
+    await this.session();
+    try {
+      await this.#clock;
+    } catch (error) {
+      throw await this.failed(error);
+    }
   }
 
   /** The session in which this attempt reads: begun, and with its snapshot, if it was not. */
@@ -125,7 +131,10 @@ export class PostgresAttempt<Client> implements Attempt<PostgresTransaction<Clie
     if (this.#isReading) return session;
     this.#isReading = true;
     // Not waited for: what is sent after it is answered after it.
-    if (this.#now === undefined) this.#readClock(session).catch(() => undefined);
+    if (this.#now === undefined) {
+      this.#clock = this.#readClock(session);
+      this.#clock.catch(() => undefined);
+    }
     await this.#verify(() => true);
     return session;
   }

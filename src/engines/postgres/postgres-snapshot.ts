@@ -20,6 +20,7 @@ export class SnapshotReading implements RowSource {
   readonly tx: ReadTransaction = new PostgresSnapshot(this);
   readonly #database: PostgresDatabase;
   #opening: Promise<Session> | undefined;
+  #clock: Promise<void> | undefined;
   #now: number | undefined;
   #isOver = false;
 
@@ -48,21 +49,21 @@ export class SnapshotReading implements RowSource {
       this.requireOpen();
     }
     session.begin(this.#database.beginningToRead()).catch(() => undefined);
-    session.query<Clock>(this.sql.clock).then(
-      ({ rows }) => {
-        for (const { now } of rows) this.#now = this.#database.tick(now);
-      },
-      () => undefined,
-    );
+    this.#clock = this.#readClock(session);
+    this.#clock.catch(() => undefined);
     return session;
   }
 
-  /** Waits for the time, which any read brings. */
+  async #readClock(session: Session): Promise<void> {
+    const { rows } = await session.query<Clock>(this.sql.clock);
+    for (const { now } of rows) this.#now = this.#database.tick(now);
+  }
+
+  /** Waits for the time, which comes with the snapshot. */
   async takeSnapshot(): Promise<void> {
-    await this.reader.many([]);
-    const session = await this.session();
     try {
-      await session.query(this.sql.clock);
+      await this.session();
+      await this.#clock;
     } catch (error) {
       throw toldOf(error);
     }

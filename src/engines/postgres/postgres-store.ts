@@ -96,8 +96,16 @@ function requireOptions<Client>(options: PostgresOptions<Client>): void {
     throw new InvalidArgumentError('url', url, 'either a url, a pool or a connector');
   }
   if (options.durability !== undefined) requireOneOf('durability', options.durability, durabilities);
-  for (const field of ['connectTimeoutMs', 'answerTimeoutMs', 'idleInTransactionMs'] as const)
+  for (const field of ['connectTimeoutMs', 'answerTimeoutMs', 'idleInTransactionMs'] as const) {
     requireTimeout(field, options[field]);
+  }
+  // Both pg and PostgreSQL take zero for no bound at all.
+  for (const field of ['connectionsMax', 'connectTimeoutMs', 'answerTimeoutMs', 'idleInTransactionMs'] as const) {
+    const value = options[field];
+    if (value !== undefined && (!Number.isSafeInteger(value) || value < 1)) {
+      throw new InvalidArgumentError(field, value, 'a whole number from 1');
+    }
+  }
 }
 
 function sessionsOf<Client>(options: PostgresOptions<Client>): Sessions {

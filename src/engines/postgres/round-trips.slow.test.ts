@@ -92,6 +92,36 @@ describe('round trips', () => {
   });
 });
 
+describe('durability', () => {
+  test.each([
+    ['visible', true],
+    ['durable', false],
+  ] as const)('transact that is %s is told to PostgreSQL, or left to it', async (durability, isTold) => {
+    const { wire, store } = await openWired();
+    wire.mark();
+    await store.transact((tx) => tx.set(['k'], 1), { durability });
+    const told = wire.statements.some(({ text }) => text.includes('synchronous_commit = off'));
+    expect(told).toBe(isTold);
+  });
+});
+
+describe('a server that falls silent', () => {
+  test('read and transact end within answerTimeoutMs, and the next ones have a connection of their own', async () => {
+    const schema = await database.newSchema();
+    const wire = await startWire(database.server().url);
+    const store = await openStore({ url: wire.url, schema, connectionsMax: 1, answerTimeoutMs: 300 });
+    onTestFinished(async () => {
+      await store.close();
+      await wire.close();
+    });
+    for (const use of [() => store.read((tx) => tx.get(['k'])), () => store.transact((tx) => tx.get(['k']))]) {
+      wire.connections.at(-1)?.pause();
+      await expect(use()).rejects.toMatchObject({ code: 'database-unavailable', effect: 'did-not-happen' });
+      await store.transact((tx) => tx.set(['k'], 1));
+    }
+  });
+});
+
 describe('a connection lost around the commit', () => {
   const isCommit = ({ text }: { readonly text: string }): boolean => text === 'COMMIT';
 

@@ -24,8 +24,11 @@ export function lockContract(open: OpenStore, supports: StoreCapabilities): void
   });
 }
 
-function compatibility(open: OpenStore, { exactRangeLocks: exact }: StoreCapabilities): void {
-  const cases: [string, Key | Range, LockOptions, Key | Range, LockOptions, boolean][] = [
+type LockCase = [string, held: Key | Range, LockOptions, wanted: Key | Range, LockOptions, isGranted: boolean];
+
+/** Which lock goes with which. */
+export function lockCases(exact: boolean): LockCase[] {
+  return [
     ['exclusive excludes exclusive', key, exclusive, key, exclusive, false],
     ['exclusive excludes shared', key, exclusive, key, shared, false],
     ['shared excludes exclusive', key, shared, key, exclusive, false],
@@ -45,8 +48,10 @@ function compatibility(open: OpenStore, { exactRangeLocks: exact }: StoreCapabil
     ['ranges that only touch do only then', { start: ['b'], end: ['d'] }, {}, { start: ['d'] }, {}, exact],
     ['everything covers any key', {}, {}, key, {}, false],
   ];
+}
 
-  test.each(cases)('lock: %s', async (_, held, heldOptions, wanted, wantedOptions, granted) => {
+function compatibility(open: OpenStore, { exactRangeLocks }: StoreCapabilities): void {
+  test.each(lockCases(exactRangeLocks))('lock: %s', async (_, held, heldOptions, wanted, wantedOptions, granted) => {
     const store = await open();
     const [holder, asker] = [await begin(store), await begin(store)];
     await holder.tx.lock(held, heldOptions);

@@ -3,8 +3,8 @@ import { ConflictError } from '../../kv/errors.ts';
 import type { Store, Transaction, TransactOptions } from '../../kv/store.ts';
 
 /** One attempt of one transaction, driven from outside, so that a test can write down a schedule line by line. */
-export interface Session {
-  readonly tx: Transaction;
+export interface Session<Tx extends Transaction = Transaction> {
+  readonly tx: Tx;
   /** Lets the body return. Rejects as `transact` does. */
   commit(): Promise<void>;
   /** Lets the body throw. */
@@ -12,10 +12,13 @@ export interface Session {
 }
 
 /** Begins a transaction that waits for orders. It has a single attempt unless told otherwise, so that a conflict is seen. */
-export async function begin(store: Store, options: TransactOptions = {}): Promise<Session> {
-  const started = Promise.withResolvers<Transaction>();
+export async function begin<Tx extends Transaction>(
+  store: Store<Tx>,
+  options: TransactOptions = {},
+): Promise<Session<Tx>> {
+  const started = Promise.withResolvers<Tx>();
   const end = Promise.withResolvers<void>();
-  const body = async (tx: Transaction): Promise<void> => {
+  const body = async (tx: Tx): Promise<void> => {
     started.resolve(tx);
     await end.promise;
   };
