@@ -26,6 +26,5 @@ others do it in a transaction that promises nothing of a second request. BEGIN, 
   ]),
   limitedBy: `The processors, which server and client share, not the disk. An operation sends three times as many statements, each of them written to the
 socket, parsed, planned and answered by itself: they take about three times the processor time of the bare transaction on the server, and five times in the
-client, of which more than half is writing to the socket. Tried by hand, statements that were prepared once took a quarter of the server's time
-away, and together with one write to the socket for all that are sent at once, two fifths of it and a quarter of the client's.`,
+client, of which more than half is writing to the socket.`,
 };

@@ -14,6 +14,5 @@ records apart from the effect. Both have 100,000 records already.`,
   inFlight,
   contenders: { Semel: deposits(semel({ isolation: 'read-committed' })), 'three commits': deposits(threeCommits) },
   expectations: [{ subject: 'Semel', against: ['three commits'], inFlight, atLeast: 1.8 }],
-  limitedBy: `The same as above. Where a sync of the disk is cheap beside the processor time, three commits cost little more than one; the claim is about
-disks that are slower.`,
+  limitedBy: `The same as above. Three commits wait for the disk three times, which counts for the more the slower that is.`,
 };

@@ -10,14 +10,12 @@ import {
   HistoryRecorder,
   keyed,
   type IsolationLevel,
-  OperationRecorder,
   recordWorkload,
-  type RegisterInput,
   registerModel,
-  type RegisterOutput,
   storeLists,
 } from '../../testing/history/history.ts';
 import { pairs, play } from '../../testing/history/pairs.harness.ts';
+import { recordRegisterOperations } from '../../testing/history/registers.harness.ts';
 import { openStore } from './embedded-store.ts';
 
 const seeds = Array.from({ length: 8 }, (_, at) => at + 1);
@@ -70,42 +68,9 @@ describe('transact, seen from outside', () => {
   test('and read are linearizable, key by key', async () => {
     for (const seed of seeds) {
       const store = await openStore();
-      const recorder = new OperationRecorder<RegisterInput<number> & { key: string }, RegisterOutput<number>>();
-      const seeded = new Seeded(seed);
-      const below = (bound: number): number => Math.floor(seeded.fraction() * bound);
-      const client = async (process: string): Promise<void> => {
-        for (let count = 0; count < 20; count++) {
-          const [key, value] = [`k${below(2)}`, below(3)];
-          const choice = below(3);
-          await turn();
-          if (choice === 0) {
-            await recorder.record(
-              process,
-              { act: 'read', key },
-              async () => (await store.read((tx) => tx.get([key]))) as number,
-            );
-          } else if (choice === 1) {
-            await recorder.record(process, { act: 'write', key, value }, () =>
-              store.transact((tx) => {
-                tx.set([key], value);
-                return undefined;
-              }),
-            );
-          } else {
-            const expected = below(3);
-            await recorder.record(process, { act: 'compare-and-set', key, expected, value }, () =>
-              store.transact(async (tx) => {
-                if ((await tx.get([key])) !== expected) return false;
-                tx.set([key], value);
-                return true;
-              }),
-            );
-          }
-        }
-      };
-      await Promise.all(['a', 'b', 'c', 'd'].map((process) => client(process)));
+      const operations = await recordRegisterOperations([store], seed, turn);
       await store.close();
-      expect(checkLinearizability(recorder.operations(), keyed(registerModel<number>())).outcome, `seed ${seed}`).toBe(
+      expect(checkLinearizability(operations, keyed(registerModel<number>())).outcome, `seed ${seed}`).toBe(
         'linearizable',
       );
     }

@@ -168,6 +168,14 @@ describe('faults', () => {
     await expect(two).rejects.toMatchObject({ code: '42601' });
   });
 
+  test('transact whose COMMIT is answered with ROLLBACK, for a statement that the body swallowed, is no success', async () => {
+    const store = await database.open();
+    const swallowing = store.transact(async (tx) => {
+      await tx.sql('SELECT 1 / 0').catch(() => undefined);
+    });
+    await expect(swallowing).rejects.toMatchObject({ code: 'transaction-closed', effect: 'did-not-happen' });
+  });
+
   test('client that ends the transaction by itself makes the commit fail, not pass', async () => {
     const store = await database.open();
     const ended = store.transact(async (tx) => {

@@ -11,15 +11,12 @@ import {
   keyed,
   type ListDatabase,
   type ListElement,
-  OperationRecorder,
   recordWorkload,
-  type RegisterInput,
   registerModel,
-  type RegisterOutput,
   storeLists,
 } from '../../testing/history/history.ts';
-import { Seeded } from '../../check/seeded.ts';
 import { pairs, play } from '../../testing/history/pairs.harness.ts';
+import { recordRegisterOperations } from '../../testing/history/registers.harness.ts';
 import { testDatabase } from './postgres-store.harness.ts';
 
 const database = testDatabase();
@@ -143,42 +140,8 @@ describe('transact on PostgreSQL, from two processes, seen from outside', () => 
 
   test('transact and read are linearizable, key by key', async () => {
     for (const seed of seeds) {
-      const stores = await twoProcesses();
-      const recorder = new OperationRecorder<RegisterInput<number> & { key: string }, RegisterOutput<number>>();
-      const seeded = new Seeded(seed);
-      const below = (bound: number): number => Math.floor(seeded.fraction() * bound);
-      const client = async (process: string, store: PostgresStore): Promise<void> => {
-        for (let count = 0; count < 20; count++) {
-          const [key, value, choice] = [`k${below(2)}`, below(3), below(3)];
-          if (choice === 0) {
-            await recorder.record(
-              process,
-              { act: 'read', key },
-              async () => (await store.read((tx) => tx.get([key]))) as number,
-            );
-          } else if (choice === 1) {
-            await recorder.record(process, { act: 'write', key, value }, () =>
-              store.transact((tx) => {
-                tx.set([key], value);
-                return undefined;
-              }),
-            );
-          } else {
-            const expected = below(3);
-            await recorder.record(process, { act: 'compare-and-set', key, expected, value }, () =>
-              store.transact(async (tx) => {
-                if ((await tx.get([key])) !== expected) return false;
-                tx.set([key], value);
-                return true;
-              }),
-            );
-          }
-        }
-      };
-      await Promise.all(
-        ['a', 'b', 'c', 'd'].map((process, index) => client(process, stores[index % 2] as PostgresStore)),
-      );
-      const { outcome } = checkLinearizability(recorder.operations(), keyed(registerModel<number>()));
+      const operations = await recordRegisterOperations(await twoProcesses(), seed, () => Promise.resolve());
+      const { outcome } = checkLinearizability(operations, keyed(registerModel<number>()));
       expect(outcome, `seed ${seed}`).toBe('linearizable');
     }
   });
